@@ -1,0 +1,1 @@
+"""Where entries live: one protocol, whose calls never raise, and its stores."""

@@ -1,0 +1,147 @@
+"""The process's own configuration: every key, and every default once.
+
+Durations are written as Grafana writes them ("30s", "5m", "1h30m") and held as whole milliseconds; sizes are numbers in
+the unit of the key's name. An attribute's `_ms` suffix is not part of its key in the file.
+"""
+
+from msgspec import Struct, field
+
+
+class Duration(int):
+    """Milliseconds; "30s" in the file."""
+
+    __slots__ = ()
+
+
+class Secret(str):
+    """A string that is never shown: its repr is redacted. In the file also as `<key>_file`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[redacted]'"
+
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every section has in common: immutable, keyword-only, unknown keys refused."""
+
+
+class Server(Section):
+    listen: str = "127.0.0.1:8690"
+    admin_listen: str = "127.0.0.1:8691"
+    data_dir: str = ""  # empty: $XDG_STATE_HOME/millpond, or ~/.local/state/millpond
+    drain_ms: Duration = field(default=Duration(30 * SECOND), name="drain")
+    max_request_body_mb: float = 1  # of a call that may be answered from the cache; larger ones pass uncached
+
+
+class Redis(Section):
+    url: Secret = Secret("redis://localhost:6379")
+    cluster: str = ""
+    prefix: str = "millpond"
+
+
+class Memory(Section):
+    max_size_mb: float = 256
+
+
+class Caching(Section):
+    """Grafana's `[caching]`, with its vocabulary."""
+
+    enabled: bool = True
+    backend: str = "memory"  # memory | redis
+    ttl_ms: Duration = field(default=Duration(5 * MINUTE), name="ttl")
+    max_ttl_ms: Duration = field(default=Duration(0), name="max_ttl")  # 0: no cap
+    max_value_mb: float = 16
+    connection_timeout_ms: Duration = field(default=Duration(250), name="connection_timeout")
+    read_timeout_ms: Duration = field(default=Duration(250), name="read_timeout")
+    write_timeout_ms: Duration = field(default=Duration(250), name="write_timeout")
+    redis: Redis = Redis()
+    memory: Memory = Memory()
+
+
+class Token(Section):
+    """`permissions` maps `datasources.caching:read|write` to scopes."""
+
+    name: str
+    sha256: str  # hex of the token's digest; the token itself is never kept
+    permissions: dict[str, list[str]]
+
+
+class Auth(Section):
+    tokens: tuple[Token, ...] = ()
+
+
+class SourceCache(Section):
+    """First values: what the API changed afterwards wins. A TTL given here means `useDefaultTTL: false`."""
+
+    enabled: bool = False
+    ttl_queries_ms: Duration | None = field(default=None, name="ttl_queries")
+    ttl_resources_ms: Duration | None = field(default=None, name="ttl_resources")
+
+
+class Timeouts(Section):
+    connect_ms: Duration = field(default=Duration(5 * SECOND), name="connect")
+    first_byte_ms: Duration = field(default=Duration(60 * SECOND), name="first_byte")
+    between_bytes_ms: Duration = field(default=Duration(60 * SECOND), name="between_bytes")
+    total_ms: Duration = field(default=Duration(5 * MINUTE), name="total")  # of a call that may be kept; 0: none
+
+
+class Tls(Section):
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure_skip_verify: bool = False
+
+
+class BasicAuth(Section):
+    username: str
+    password: Secret = Secret("")
+
+
+class Identity(Section):
+    """Lower-case header names: `drop` are no part of a caller's identity, `keep` are, though they are noise elsewhere."""
+
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+
+class Source(Section):
+    """A data source. `uid` is unique in the file, `[A-Za-z0-9_-]{1,40}`."""
+
+    uid: str
+    url: str
+    type: str = "prometheus"
+    id: int | None = None
+    org_id: int = 1
+    name: str = ""
+    owns_root: bool = False  # set by --upstream alone, never in a file
+    cache: SourceCache = SourceCache()
+    timeouts: Timeouts = Timeouts()
+    tls: Tls = Tls()
+    basic_auth: BasicAuth | None = None
+    headers: dict[str, Secret] = field(default_factory=dict)
+    max_concurrent: int = 64
+    queue_timeout_ms: Duration = field(default=Duration(10 * SECOND), name="queue_timeout")
+    identity: Identity = Identity()
+    honour_no_cache: bool = True  # a request's Cache-Control: no-cache or no-store bypasses
+    policy: str = "ttl"  # ttl | http: also bounded by what the answer's own headers allow
+    cacheable_posts: tuple[str, ...] = ()  # infinity: path patterns of POSTs that only read
+    stale_while_revalidate_ms: Duration = field(default=Duration(0), name="stale_while_revalidate")
+    stale_if_error_ms: Duration = field(default=Duration(0), name="stale_if_error")
+
+
+class Telemetry(Section):
+    log_format: str = "logfmt"  # logfmt | json | console
+    log_level: str = "info"  # debug | info | warning | error
+
+
+class Config(Section):
+    server: Server = Server()
+    caching: Caching = Caching()
+    auth: Auth = Auth()
+    datasources: tuple[Source, ...] = ()
+    telemetry: Telemetry = Telemetry()

@@ -140,6 +140,8 @@ class Dialect:
 
     name: str
     routes: tuple[Route, ...]
+    noise: frozenset[str] = frozenset()
+    """Lower-case request headers that cannot change this family's answers: cut from its cacheable calls."""
 
     def route(self, method: str, canonical_path: str) -> Route | None:
         """The first row that matches."""
@@ -171,6 +173,8 @@ class Entry:
     body: bytes
     ttl_ms: int
     keep_ms: int
+    fetch_ms: int = 0
+    """What the source took to answer: the time that a hit saves."""
 
     @property
     def size_bytes(self) -> int:

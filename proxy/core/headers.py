@@ -1,0 +1,151 @@
+"""Request headers: whose answer it is, what is noise, and what goes to the source.
+
+The rule that keeps tenants apart: whatever a source can see is in the key, or cannot change the answer, or is cut. So
+the list of noise is closed, and a header that nobody has heard of is part of the caller's identity: it costs hits and
+never leaks (team headers of Grafana's label based access control have free names).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .model import Headers, Pairs
+
+HOP_BY_HOP = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
+    "upgrade expect http2-settings".split()
+)
+
+_REPRESENTATION = frozenset("accept accept-encoding content-type content-length".split())
+"""In the key in normalised form, by the dialect; Accept-Encoding never (an entry serves every coding)."""
+
+_TRACING = frozenset(
+    "traceparent tracestate baggage uber-trace-id b3 x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled "
+    "x-b3-flags sentry-trace x-request-id x-amzn-trace-id x-cloud-trace-context x-grafana-request-id "
+    "x-grafana-signed-request-id".split()
+)
+_ATTRIBUTION = frozenset(
+    "user-agent x-datasource-uid x-query-group-id x-query-tags x-grafana-from-expr x-grafana-device-id".split()
+)
+_ATTRIBUTION_PREFIXES = ("x-dashboard-", "x-panel-")
+_CUT = frozenset(
+    "host origin referer x-grafana-referer x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port "
+    "x-forwarded-prefix x-forwarded-server forwarded via accept-language dnt priority date pragma cache-control "
+    "upgrade-insecure-requests x-requested-with x-grafana-cache x-cache-skip".split()
+)
+_CUT_PREFIXES = ("sec-",)
+
+_SESSION_COOKIES = "grafana_session"
+
+_NEVER_VARIES = frozenset(("accept", "accept-encoding", "content-type", "origin"))
+"""Names in an answer's Vary that the key already answers for. `origin` is cut, so the source never saw one; generic
+JSON services name it on every answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderRules:
+    """A source's own words on request headers; all names in lower case.
+
+    `drop` is forwarded without being part of the identity; `keep` is identity although it is noise elsewhere; `noise`
+    is the dialect's; `replaced` is set by the configuration on every request, so that the client's value never counts.
+    """
+
+    drop: frozenset[str] = frozenset()
+    keep: frozenset[str] = frozenset()
+    noise: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The headers of a call that may be answered from the cache: who asks, and what the source gets to see."""
+
+    identity: Pairs
+    forward: Pairs
+
+
+def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
+    """Sort a cacheable call's headers. Identity names are in lower case and sorted; repeated ones keep their order."""
+    identity: list[tuple[str, str]] = []
+    forward: list[tuple[str, str]] = []
+    for name, value in end_to_end(headers):
+        lower = name.lower()
+        if lower in rules.replaced:
+            continue
+        if lower in rules.keep:
+            identity.append((lower, value))
+        elif lower in _CUT or lower in rules.noise or lower.startswith(_CUT_PREFIXES):
+            continue
+        elif lower == "cookie":
+            value = without_session_cookies(value)
+            if not value:
+                continue
+            if lower not in rules.drop:
+                identity.append((lower, value))
+        elif not (
+            lower in _REPRESENTATION
+            or lower in _TRACING
+            or lower in _ATTRIBUTION
+            or lower.startswith(_ATTRIBUTION_PREFIXES)
+            or lower in rules.drop
+        ):
+            identity.append((lower, value))
+        forward.append((name, value))
+    identity.sort(key=lambda pair: pair[0])
+    return Sorted(tuple(identity), tuple(forward))
+
+
+def pass_headers(headers: Headers, rules: HeaderRules) -> Pairs:
+    """The headers of a call that is never kept: all of them, but hop-by-hop ones, Host and Grafana's own session."""
+    forward: list[tuple[str, str]] = []
+    for name, value in end_to_end(headers):
+        lower = name.lower()
+        if lower == "host" or lower in rules.replaced:
+            continue
+        if lower == "cookie":
+            value = without_session_cookies(value)
+            if not value:
+                continue
+        forward.append((name, value))
+    return tuple(forward)
+
+
+def end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
+    """All but hop-by-hop fields and those that Connection names (RFC 9110 §7.6.1).
+
+    Connection cannot name away fields that frame or identify a message (CVE-2022-45059).
+    """
+    named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
+    named -= {"content-length", "host", "authorization", "cookie", "content-type", "content-encoding"}
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower not in HOP_BY_HOP and lower not in named:
+            yield name, value
+
+
+def without_session_cookies(cookie: str) -> str:
+    """A Cookie value without Grafana's own session, which no data source may see (CVE-2022-39201)."""
+    if _SESSION_COOKIES not in cookie:
+        return cookie
+    crumbs = (crumb.strip() for crumb in cookie.split(";"))
+    return "; ".join(crumb for crumb in crumbs if crumb and not crumb.startswith(_SESSION_COOKIES))
+
+
+def varies_outside_key(vary: Iterable[str], rules: HeaderRules) -> bool:
+    """Whether Vary names a header that is not in the key, or `*`."""
+    for value in vary:
+        for token in value.split(","):
+            name = token.strip().lower()
+            if not name or name in rules.keep or name in _NEVER_VARIES:
+                continue
+            if (
+                name == "*"
+                or name in HOP_BY_HOP
+                or name in _TRACING
+                or name in _ATTRIBUTION
+                or name in _CUT
+                or name in rules.noise
+                or name in rules.drop
+                or name.startswith(_ATTRIBUTION_PREFIXES + _CUT_PREFIXES)
+            ):
+                return True
+    return False

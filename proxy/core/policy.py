@@ -1,0 +1,100 @@
+"""The decisions of a cache: may it be looked up, may it be stored, for how long, is it still fresh (RFC 9111, §1.3 and
+§1.4 of the data source notes in `docs/caching.md`).
+"""
+
+from email.utils import parsedate_to_datetime
+
+from .headers import HeaderRules, varies_outside_key
+from .model import Headers, Kind, Reason
+
+_CONDITIONAL = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range")
+
+
+def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Reason | None:
+    """Why a request is not answered from the cache, whatever its source and route."""
+    if headers.get("X-Cache-Skip") == "true":
+        return Reason.SKIP
+    if honour_no_cache and _directives(headers).keys() & {"no-store", "no-cache"}:
+        return Reason.NO_STORE
+    if "FromAlert" in headers or any(name.lower().startswith("x-rule-") for name in headers):
+        return Reason.ALERT
+    if "Upgrade" in headers:
+        return Reason.UPGRADE
+    if "text/event-stream" in headers.get("Accept", "") or _is_grpc(headers):
+        return Reason.STREAM
+    if any(name in headers for name in _CONDITIONAL):
+        return Reason.CONDITIONAL
+    if headers.get("Authorization", "").startswith("AWS4-") or "X-Amz-Signature=" in query:
+        return Reason.SIGNED
+    if "Content-Encoding" in headers:
+        return Reason.BODY
+    return None
+
+
+def head_refusal(status: int, headers: Headers, rules: HeaderRules) -> Reason | None:
+    """Why an answer may not be stored, as far as its status and headers tell."""
+    if status != 200:
+        return Reason.STATUS
+    if "Set-Cookie" in headers:
+        return Reason.SET_COOKIE
+    directives = _directives(headers)
+    if "no-store" in directives:
+        return Reason.NO_STORE
+    if "private" in directives:
+        return Reason.PRIVATE
+    if varies_outside_key(headers.getall("Vary", ()), rules):
+        return Reason.VARY
+    if headers.get("Content-Type", "").startswith("text/event-stream"):
+        return Reason.STREAM
+    if "Content-Range" in headers:
+        return Reason.STATUS
+    return None
+
+
+def ttl_ms(*, kind: Kind, ttl_queries_ms: int, ttl_resources_ms: int, max_ttl_ms: int, cap_ms: int | None) -> int:
+    """The TTL in force for a call; 0 means that it is not stored. A `max_ttl_ms` of 0 is none."""
+    ttl = ttl_queries_ms if kind is Kind.QUERY else ttl_resources_ms
+    if max_ttl_ms:
+        ttl = min(ttl, max_ttl_ms)
+    return ttl if cap_ms is None else min(ttl, cap_ms)
+
+
+def is_fresh(*, age_ms: int, stored_ttl_ms: int, ttl_now_ms: int) -> bool:
+    """Under the smaller of the TTL when it was stored and the TTL now: shortening bites at once, lengthening revives
+    nothing.
+    """
+    return age_ms < min(stored_ttl_ms, ttl_now_ms)
+
+
+def lifetime_ms(headers: Headers) -> int | None:
+    """How long the answer itself says it stays fresh (RFC 9111 §4.2.1), its Age taken off; None where it does not say."""
+    directives = _directives(headers)
+    if "no-cache" in directives:
+        return 0
+    for name in ("s-maxage", "max-age"):
+        if name in directives:
+            return max(0, _seconds(directives[name]) - _seconds(headers.get("Age", "0"))) * 1000
+    if "Expires" in headers:
+        try:
+            left = parsedate_to_datetime(headers["Expires"]) - parsedate_to_datetime(headers["Date"])
+        except (ValueError, TypeError, KeyError):
+            return 0  # an invalid date is in the past (§5.3)
+        return max(0, int(left.total_seconds() * 1000))
+    return None
+
+
+def _directives(headers: Headers) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in headers.getall("Cache-Control", ()):
+        for directive in value.split(","):
+            name, _, argument = directive.strip().partition("=")
+            found[name.strip().lower()] = argument.strip().strip('"')
+    return found
+
+
+def _seconds(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _is_grpc(headers: Headers) -> bool:
+    return headers.get("Content-Type", "").startswith("application/grpc")

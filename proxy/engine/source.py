@@ -1,0 +1,45 @@
+"""A data source as the engine uses it: its configuration with everything derived from it once."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from ..config.schema import Source
+from ..core.headers import HeaderRules
+from ..core.key import source_fingerprint
+from ..core.model import Dialect
+from ..dialects.registry import dialect_for
+from ..upstream.client import Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRuntime:
+    config: Source
+    dialect: Dialect
+    rules: HeaderRules
+    fingerprint: bytes
+    upstream: Upstream
+
+    @classmethod
+    def of(cls, config: Source) -> Self:
+        """No I/O: the upstream is started by whoever owns it."""
+        dialect = dialect_for(config.type, config.cacheable_posts)
+        replaced = {name.lower() for name in config.headers}
+        if config.basic_auth is not None:
+            replaced.add("authorization")
+        rules = HeaderRules(
+            drop=frozenset(name.lower() for name in config.identity.drop),
+            keep=frozenset(name.lower() for name in config.identity.keep),
+            noise=dialect.noise,
+            replaced=frozenset(replaced),
+        )
+        return cls(
+            config=config, dialect=dialect, rules=rules, fingerprint=_fingerprint(config), upstream=Upstream(config)
+        )
+
+
+def _fingerprint(config: Source) -> bytes:
+    credentials = [f"{name.lower()}:{value}" for name, value in sorted(config.headers.items())]
+    if config.basic_auth is not None:
+        credentials.append(f"basic {config.basic_auth.username}:{config.basic_auth.password}")
+    identity = f"{sorted(config.identity.drop)} {sorted(config.identity.keep)}"
+    return source_fingerprint(str(config.org_id), config.uid, config.type, config.url, identity, *credentials)

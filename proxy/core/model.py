@@ -66,6 +66,7 @@ class Reason(StrEnum):
     ERROR_IN_BODY = "error-in-body"
     NO_LIFETIME = "no-lifetime"  # policy http, and the answer names none
     GENERATION = "generation"  # cleaned, disabled or changed while it was fetched
+    STORE = "store"  # the cache did not take it
     REMEMBERED = "remembered"  # its last answers could not be kept: not looked up, not coalesced
 
 

@@ -1,6 +1,4 @@
-"""The decisions of a cache: may it be looked up, may it be stored, for how long, is it still fresh (RFC 9111, §1.3 and
-§1.4 of the data source notes in `docs/caching.md`).
-"""
+"""The decisions of a cache: may it be looked up, may it be stored, for how long, is it still fresh (RFC 9111)."""
 
 from email.utils import parsedate_to_datetime
 
@@ -59,11 +57,13 @@ def ttl_ms(*, kind: Kind, ttl_queries_ms: int, ttl_resources_ms: int, max_ttl_ms
     return ttl if cap_ms is None else min(ttl, cap_ms)
 
 
-def is_fresh(*, age_ms: int, stored_ttl_ms: int, ttl_now_ms: int) -> bool:
-    """Under the smaller of the TTL when it was stored and the TTL now: shortening bites at once, lengthening revives
-    nothing.
+def stale_ms(*, age_ms: int, stored_ttl_ms: int, ttl_now_ms: int) -> int:
+    """How long an entry has been stale; negative while it is fresh.
+
+    It is fresh while younger than the smaller of the TTL when it was stored and the TTL now: shortening bites at once,
+    lengthening revives nothing.
     """
-    return age_ms < min(stored_ttl_ms, ttl_now_ms)
+    return age_ms - min(stored_ttl_ms, ttl_now_ms)
 
 
 def lifetime_ms(headers: Headers) -> int | None:

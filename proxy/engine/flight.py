@@ -8,7 +8,8 @@ that cannot be kept would serialise them (Varnish learned that first). A failure
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from ..core.model import Headers, Key, Reason
 from ..errors import UpstreamError
@@ -25,6 +26,9 @@ class Whole:
     encoding: str
     refusal: Reason | None
 
+    def refused(self, refusal: Reason | None) -> Self:
+        return replace(self, refusal=refusal)
+
 
 @dataclass(slots=True, kw_only=True)
 class Open:
@@ -36,9 +40,15 @@ class Open:
     refusal: Reason
     claimed: bool = False
 
+    @property
+    def status(self) -> int:
+        return self.response.status
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
+    """The source could not be asked, or broke off."""
+
     error: UpstreamError
 
 

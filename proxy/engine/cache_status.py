@@ -1,0 +1,38 @@
+"""Cache-Status (RFC 9211): what the cache did, and why, in words that a person debugging a dashboard understands."""
+
+from ..core.model import Reason
+
+_DIRECT_METHOD = frozenset((Reason.METHOD,))
+_DIRECT_REQUEST = frozenset((Reason.SKIP, Reason.NO_STORE))
+
+
+def hit(*, ttl_ms: int, stale: bool = False) -> str:
+    """`ttl_ms` may be negative: how long it has been stale."""
+    detail = "; detail=stale" if stale else ""
+    return f"millpond; hit; ttl={ttl_ms // 1000}{detail}"
+
+
+def bypassed(reason: Reason) -> str:
+    if reason in _DIRECT_METHOD:
+        forward = "method"
+    elif reason in _DIRECT_REQUEST:
+        forward = "request"
+    else:
+        forward = "bypass"
+    return f"millpond; fwd={forward}; detail={reason}"
+
+
+def forwarded(
+    why: str, *, status: int | None, stored: bool = False, collapsed: bool = False, detail: str | None = None
+) -> str:
+    """`why` is RFC 9211's `uri-miss` or `stale`; `status` the source's own, None where none came."""
+    parts = [f"millpond; fwd={why}"]
+    if status is not None:
+        parts.append(f"fwd-status={status}")
+    if stored:
+        parts.append("stored")
+    if collapsed:
+        parts.append("collapsed")
+    if detail:
+        parts.append(f"detail={detail}")
+    return "; ".join(parts)

@@ -1,0 +1,138 @@
+"""Fetch an answer, decide whether it may be stored, and store it: what a flight does while its waiters wait.
+
+An answer is held in memory up to the largest value that may be stored. What is larger, or by its head alone may not be
+shared, is handed over open, to be streamed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ..cache.store import Store
+from ..core import codings, policy
+from ..core.model import Answer, Call, Entry, Headers, Pairs, Reason
+from ..errors import UpstreamError
+from ..settings.book import Book
+from ..telemetry.metrics import Metrics
+from .flight import Broken, Landed, Open, Whole
+from .plan import Lookup, call_ttl_ms
+from .source import SourceRuntime
+
+_OFF_THE_LOOP_BYTES = 256 * 1024
+"""From here on decoding and judging take milliseconds: they are done in a thread."""
+
+
+class Fetcher:
+    def __init__(
+        self,
+        *,
+        book: Book,
+        store: Store,
+        metrics: Metrics,
+        max_value_bytes: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._book = book
+        self._store = store
+        self._metrics = metrics
+        self._max_value_bytes = max_value_bytes
+        self._monotonic = monotonic
+
+    async def land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
+        """Never raises for what a source can do."""
+        began = self._monotonic()
+        try:
+            landed = await self._collect(source, lookup)
+        except UpstreamError as error:
+            self._metrics.upstream_failed(uid=source.config.uid, kind=error.kind)
+            return Broken(error)
+        seconds = self._monotonic() - began
+        self._metrics.upstream(uid=source.config.uid, seconds=seconds)
+        if isinstance(landed, Whole) and landed.refusal is None:
+            landed = await self._keep(source, lookup, landed, fetch_ms=int(seconds * 1000))
+        if landed.refusal is not None:
+            self._metrics.not_stored(uid=source.config.uid, reason=landed.refusal)
+        return landed
+
+    async def _collect(self, source: SourceRuntime, lookup: Lookup) -> Whole | Open:
+        response = await source.upstream.fetch(lookup.outgoing)
+        refusal = policy.head_refusal(response.status, response.headers, source.rules)
+        chunks = response.chunks()
+        prefix: list[bytes] = []
+        if refusal is not None and refusal is not Reason.STATUS:
+            return Open(response=response, prefix=prefix, chunks=chunks, refusal=refusal)
+        if response.content_length is not None and response.content_length > self._max_value_bytes:
+            return Open(response=response, prefix=prefix, chunks=chunks, refusal=Reason.TOO_LARGE)
+        size_bytes = 0
+        try:
+            async for chunk in chunks:
+                prefix.append(chunk)
+                size_bytes += len(chunk)
+                if size_bytes > self._max_value_bytes:
+                    return Open(response=response, prefix=prefix, chunks=chunks, refusal=Reason.TOO_LARGE)
+        except BaseException:
+            await response.aclose()
+            raise
+        await response.aclose()
+        whole = Whole(
+            status=response.status,
+            headers=response.headers,
+            body=b"".join(prefix),
+            encoding=response.headers.get("Content-Encoding", "identity").strip().lower(),
+            refusal=refusal,
+        )
+        return whole if refusal is not None else await self._judge(lookup.call, whole)
+
+    async def _judge(self, call: Call, whole: Whole) -> Whole:
+        if len(whole.body) < _OFF_THE_LOOP_BYTES:
+            refusal = body_refusal(call, whole, self._max_value_bytes)
+        else:
+            refusal = await asyncio.to_thread(body_refusal, call, whole, self._max_value_bytes)
+        return whole.refused(refusal)
+
+    async def _keep(self, source: SourceRuntime, lookup: Lookup, whole: Whole, *, fetch_ms: int) -> Whole:
+        """Store under the settings of now: what was cleaned, disabled or cut short meanwhile binds already."""
+        settings = self._book.snapshot.sources.get(source.config.uid)
+        if settings is None or settings.generation != lookup.key.generation or not settings.config.enabled:
+            return whole.refused(Reason.GENERATION)
+        ttl_ms = min(lookup.ttl_ms, call_ttl_ms(settings, lookup.call))
+        if source.config.policy == "http":
+            lifetime_ms = policy.lifetime_ms(whole.headers)
+            if lifetime_ms is None:
+                return whole.refused(Reason.NO_LIFETIME)
+            ttl_ms = min(ttl_ms, lifetime_ms)
+        if ttl_ms <= 0:
+            return whole.refused(Reason.TTL_ZERO)
+        entry = Entry(
+            headers=kept_headers(whole.headers, lookup.call.keep_headers),
+            encoding=whole.encoding,
+            body=whole.body,
+            ttl_ms=ttl_ms,
+            keep_ms=ttl_ms + max(source.config.stale_while_revalidate_ms, source.config.stale_if_error_ms),
+            fetch_ms=fetch_ms,
+        )
+        if not await self._store.put(lookup.key, entry):
+            return whole.refused(Reason.STORE)
+        self._metrics.stored(uid=source.config.uid, size_bytes=entry.size_bytes)
+        return whole
+
+
+def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | None:
+    """Why a whole 200 may not be stored, by its body. Undoing its coding proves that it is neither cut nor lying."""
+    if not whole.body:
+        return Reason.EMPTY
+    body = codings.decode(whole.encoding, whole.body, max_value_bytes)
+    match body:
+        case codings.Undecodable(too_large=too_large):
+            return Reason.TOO_LARGE if too_large else Reason.ENCODING
+        case bytes():
+            if not body:
+                return Reason.EMPTY
+            return call.judge(Answer(status=whole.status, headers=whole.headers, body=body))
+
+
+def kept_headers(headers: Headers, names: tuple[str, ...]) -> Pairs:
+    """The short allow-list of answer headers that are stored and replayed (CVE-2022-23498: never a cookie)."""
+    kept = [(name, value) for name, value in headers.items() if name.lower() == "content-type"]
+    kept += [(name, value) for name, value in headers.items() if name.lower() in names]
+    return tuple(kept)

@@ -1,0 +1,180 @@
+"""The life of a request: classify, key, settings, look up; then a hit, or a fetch that is perhaps stored; the answer.
+
+Decisions are made elsewhere and are pure; here they are performed. Deltas will join between the look-up and the fetch,
+for the calls whose dialect can clip and merge.
+"""
+
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from ..cache.store import Absent, Failed, Found, Store
+from ..core import policy
+from ..core.model import Entry, Reason, XCache
+from ..errors import UpstreamError
+from ..settings.book import Book
+from ..telemetry.metrics import Metrics
+from . import answers, cache_status
+from .exchange import Incoming, Payload, Reply
+from .fetch import Fetcher
+from .flight import Broken, Flight, Flights, Landed, Open, Whole
+from .plan import Lookup, PassThrough, plan
+from .source import SourceRuntime
+from .uncacheable import Uncacheable
+
+
+class Pipeline:
+    """Answers the calls of every source. Holds the fetches in flight; the rest belongs to others."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        store: Store,
+        metrics: Metrics,
+        enabled: bool,
+        max_value_bytes: int,
+        max_body_bytes: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._book = book
+        self._store = store
+        self._metrics = metrics
+        self._enabled = enabled
+        self._max_value_bytes = max_value_bytes
+        self._max_body_bytes = max_body_bytes
+        self._flights = Flights()
+        self._uncacheable = Uncacheable(monotonic)
+        self._fetcher = Fetcher(
+            book=book, store=store, metrics=metrics, max_value_bytes=max_value_bytes, monotonic=monotonic
+        )
+
+    async def answer(self, source: SourceRuntime, incoming: Incoming) -> Reply:
+        """Raises UpstreamError where the source could not be asked and nothing stale may stand in."""
+        settings = self._book.snapshot.sources[source.config.uid]
+        enabled = self._enabled and settings.config.enabled
+        step = await plan(source, settings, incoming, enabled=enabled, max_body_bytes=self._max_body_bytes)
+        match step:
+            case PassThrough():
+                return await self._pass(source, step)
+            case Lookup():
+                return await self._look_up(source, step)
+            case _:
+                assert_never(step)
+
+    async def close(self) -> None:
+        await self._flights.close()
+
+    async def _pass(self, source: SourceRuntime, step: PassThrough) -> Reply:
+        return Reply(
+            payload=await self._ask(source, step),
+            x_cache=XCache.DISABLED if step.reason is Reason.DISABLED else XCache.BYPASS,
+            cache_status=cache_status.bypassed(step.reason),
+            route=step.route,
+            reason=step.reason,
+            kind=step.kind,
+        )
+
+    async def _look_up(self, source: SourceRuntime, lookup: Lookup) -> Reply:
+        if lookup.key in self._uncacheable:
+            return await self._own_way(source, lookup, Reason.REMEMBERED)
+        found = await self._store.get(lookup.key)
+        match found:
+            case Found(entry, age_ms):
+                stale_ms = policy.stale_ms(age_ms=age_ms, stored_ttl_ms=entry.ttl_ms, ttl_now_ms=lookup.ttl_ms)
+                if stale_ms < 0:
+                    return self._hit(source, lookup, entry, age_ms, -stale_ms)
+                if stale_ms < source.config.stale_while_revalidate_ms:
+                    self._fly(source, lookup)
+                    return self._hit(source, lookup, entry, age_ms, -stale_ms)
+                if stale_ms < source.config.stale_if_error_ms:
+                    return await self._fetch_or_stale(source, lookup, entry, age_ms, -stale_ms)
+                return await self._fetch(source, lookup, "stale", XCache.MISS)
+            case Absent():
+                return await self._fetch(source, lookup, "uri-miss", XCache.MISS)
+            case Failed():
+                return await self._fetch(source, lookup, "uri-miss", XCache.ERROR)
+            case _:
+                assert_never(found)
+
+    def _hit(self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int) -> Reply:
+        self._metrics.saved(uid=source.config.uid, seconds=entry.fetch_ms / 1000)
+        payload = answers.from_entry(
+            entry, age_ms, accepts_gzip=lookup.accepts_gzip, limit_bytes=self._max_value_bytes
+        )
+        return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=ttl_left_ms))
+
+    async def _fetch_or_stale(
+        self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int
+    ) -> Reply:
+        flight, _ = self._fly(source, lookup)
+        landed = await flight.land()
+        if isinstance(landed, Broken) or landed.status >= 500:
+            return self._hit(source, lookup, entry, age_ms, ttl_left_ms)
+        return await self._landed(source, lookup, landed, "stale", XCache.MISS, joined=False)
+
+    async def _fetch(self, source: SourceRuntime, lookup: Lookup, why: str, x_cache: XCache) -> Reply:
+        flight, joined = self._fly(source, lookup)
+        if joined:
+            self._metrics.coalesced(uid=source.config.uid)
+        return await self._landed(source, lookup, await flight.land(), why, x_cache, joined=joined)
+
+    def _fly(self, source: SourceRuntime, lookup: Lookup) -> tuple[Flight, bool]:
+        return self._flights.join(lookup.key, lambda: self._fetcher.land(source, lookup))
+
+    async def _landed(
+        self, source: SourceRuntime, lookup: Lookup, landed: Landed, why: str, x_cache: XCache, *, joined: bool
+    ) -> Reply:
+        match landed:
+            case Broken(error):
+                raise error.again()
+            case Open():
+                self._uncacheable.remember(lookup.key)
+                if landed.claimed:
+                    return await self._own_way(source, lookup, landed.refusal)
+                landed.claimed = True
+                payload = answers.from_stream(landed.response, landed.prefix, landed.chunks)
+            case Whole():
+                payload = answers.from_whole(
+                    landed,
+                    accepts_gzip=lookup.accepts_gzip,
+                    limit_bytes=self._max_value_bytes,
+                    joined=joined,
+                )
+            case _:
+                assert_never(landed)
+        status = cache_status.forwarded(
+            why,
+            status=landed.status,
+            stored=landed.refusal is None,
+            collapsed=joined and isinstance(landed, Whole),
+            detail=landed.refusal,
+        )
+        return _reply(lookup, payload, x_cache, status, landed.refusal)
+
+    async def _own_way(self, source: SourceRuntime, lookup: Lookup, reason: Reason) -> Reply:
+        """Ask for this client alone: nothing is looked up, waited for or stored."""
+        payload = await self._ask(source, lookup)
+        status = cache_status.forwarded("uri-miss", status=payload.status, detail=reason)
+        return _reply(lookup, payload, XCache.MISS, status, reason)
+
+    async def _ask(self, source: SourceRuntime, step: Lookup | PassThrough) -> Payload:
+        try:
+            response = await source.upstream.fetch(step.outgoing)
+        except UpstreamError as error:
+            self._metrics.upstream_failed(uid=source.config.uid, kind=error.kind)
+            raise
+        return answers.from_stream(response, [], response.chunks())
+
+
+def _reply(
+    lookup: Lookup, payload: Payload, x_cache: XCache, status: str, reason: Reason | None = None
+) -> Reply:
+    return Reply(
+        payload=payload,
+        x_cache=x_cache,
+        cache_status=status,
+        route=lookup.route,
+        reason=reason,
+        kind=lookup.call.kind,
+    )

@@ -1,0 +1,155 @@
+"""Classify a request and lay out what is to be done: look up a key, or pass it through.
+
+Pure but for reading the body, which happens only where the dialect's table knows method and path.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from ..core import paths, policy
+from ..core.codings import accepts_gzip
+from ..core.headers import Sorted, pass_headers, sort_headers
+from ..core.key import digest
+from ..core.model import Call, Key, Kind, Pairs, Pass, Reason, Request, Route
+from ..settings.model import SourceSettings
+from ..upstream.client import Outgoing
+from .exchange import Incoming
+from .source import SourceRuntime
+
+_READS = frozenset((Reason.HEALTH, Reason.NOW))
+"""What a dialect refuses although it knows it for a read: it may be asked again on a fresh connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A call that may be answered from the cache: where to look, and what to ask where nothing is found."""
+
+    call: Call
+    route: str
+    key: Key
+    ttl_ms: int
+    outgoing: Outgoing
+    accepts_gzip: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassThrough:
+    """A request that is neither looked up nor stored."""
+
+    reason: Reason
+    outgoing: Outgoing
+    route: str = ""
+    kind: Kind | None = None
+
+
+async def plan(
+    source: SourceRuntime, settings: SourceSettings, incoming: Incoming, *, enabled: bool, max_body_bytes: int
+) -> Lookup | PassThrough:
+    """What is passed through is classified too: only a known read may be retried when its connection proves dead."""
+    canonical_path = paths.canonical(incoming.path)
+    route = source.dialect.route(incoming.method, canonical_path)
+    if route is None:
+        reason = Reason.ROUTE if incoming.method in ("GET", "POST") else Reason.METHOD
+        retry = incoming.method in ("GET", "HEAD")
+        return _pass(source, incoming, reason if enabled else Reason.DISABLED, read_only=retry)
+    body = await incoming.read(max_body_bytes)
+    if body is None:
+        return _pass(source, incoming, Reason.BODY if enabled else Reason.DISABLED, read_only=False, route=route)
+
+    call = _read(route, incoming, body)
+    reason = _refusal(source, settings, incoming, call) if enabled else Reason.DISABLED
+    if reason is not None or isinstance(call, Pass):
+        read_only = isinstance(call, Call) or call.reason in _READS
+        kind = call.kind if isinstance(call, Call) else None
+        return _pass(source, incoming, reason or Reason.ROUTE, read_only=read_only, route=route, kind=kind)
+
+    sorted_headers = sort_headers(incoming.headers, source.rules)
+    gzip = accepts_gzip(incoming.headers.get("Accept-Encoding"))
+    return Lookup(
+        call=call,
+        route=route.name,
+        key=Key(
+            uid=source.config.uid,
+            generation=settings.generation,
+            digest=digest(
+                fingerprint=source.fingerprint,
+                canonical_path=canonical_path,
+                call=call,
+                identity=sorted_headers.identity,
+            ),
+        ),
+        ttl_ms=call_ttl_ms(settings, call),
+        outgoing=Outgoing(
+            method=incoming.method,
+            target=_target(incoming),
+            headers=_read_headers(sorted_headers, gzip=gzip),
+            body=body,
+            read_only=True,
+        ),
+        accepts_gzip=gzip,
+    )
+
+
+def call_ttl_ms(settings: SourceSettings, call: Call) -> int:
+    """The TTL in force for a call under these settings."""
+    return policy.ttl_ms(
+        kind=call.kind,
+        ttl_queries_ms=settings.ttl_queries_ms,
+        ttl_resources_ms=settings.ttl_resources_ms,
+        max_ttl_ms=settings.max_ttl_ms,
+        cap_ms=call.ttl_cap_ms,
+    )
+
+
+def _read(route: Route, incoming: Incoming, body: bytes) -> Call | Pass:
+    return route.read(
+        Request(
+            method=incoming.method,
+            path=incoming.path,
+            query=incoming.query,
+            headers=incoming.headers,
+            body=body,
+        )
+    )
+
+
+def _refusal(
+    source: SourceRuntime, settings: SourceSettings, incoming: Incoming, call: Call | Pass
+) -> Reason | None:
+    """The client's wish comes before the dialect's word: who asks to skip the cache reads that it was skipped."""
+    honour = source.config.honour_no_cache
+    wish = policy.lookup_refusal(incoming.headers, incoming.query, honour_no_cache=honour)
+    if wish is not None:
+        return wish
+    if isinstance(call, Pass):
+        return call.reason
+    return Reason.TTL_ZERO if call_ttl_ms(settings, call) <= 0 else None
+
+
+def _pass(
+    source: SourceRuntime,
+    incoming: Incoming,
+    reason: Reason,
+    *,
+    read_only: bool,
+    route: Route | None = None,
+    kind: Kind | None = None,
+) -> PassThrough:
+    outgoing = Outgoing(
+        method=incoming.method,
+        target=_target(incoming),
+        headers=pass_headers(incoming.headers, source.rules),
+        body=incoming.stream(),
+        read_only=read_only,
+    )
+    return PassThrough(reason=reason, outgoing=outgoing, route=route.name if route else "", kind=kind)
+
+
+def _target(incoming: Incoming) -> str:
+    return f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
+
+
+def _read_headers(sorted_headers: Sorted, *, gzip: bool) -> Pairs:
+    """The source is asked for the one coding that this client takes and that we can check, keep and undo."""
+    coding = ("Accept-Encoding", "gzip" if gzip else "identity")
+    return (*(pair for pair in sorted_headers.forward if pair[0].lower() != "accept-encoding"), coding)

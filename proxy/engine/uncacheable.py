@@ -1,0 +1,33 @@
+"""What was found not to be storable is remembered for a while, so that its next callers neither look up nor wait for
+one another (Varnish's hit-for-miss).
+"""
+
+from collections.abc import Callable
+
+from ..core.model import Key
+
+REMEMBER_SECONDS = 60.0
+REMEMBER_AT_MOST = 10_000
+
+
+class Uncacheable:
+    """Bounded in number: the oldest is forgotten first, which costs a look-up and a wait, no more."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until: dict[Key, float] = {}
+
+    def remember(self, key: Key) -> None:
+        self._until.pop(key, None)
+        self._until[key] = self._monotonic() + REMEMBER_SECONDS
+        if len(self._until) > REMEMBER_AT_MOST:
+            del self._until[next(iter(self._until))]
+
+    def __contains__(self, key: Key) -> bool:
+        until = self._until.get(key)
+        if until is None:
+            return False
+        if until <= self._monotonic():
+            del self._until[key]
+            return False
+        return True

@@ -1,0 +1,52 @@
+"""A client's request as the engine reads it, over aiohttp's."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+
+class ClientRequest:
+    """Reads the body at most once. What `read` took before it gave up comes first in `stream`."""
+
+    __slots__ = ("_body", "_request", "headers", "method", "path", "query")
+
+    def __init__(self, request: web.BaseRequest, path: str, query: str) -> None:
+        self._request = request
+        self._body: bytes | bytearray = b""
+        self.method = request.method
+        self.path = path
+        self.query = query
+        self.headers: CIMultiDictProxy[str] = request.headers
+
+    async def read(self, limit_bytes: int) -> bytes | None:
+        if not self._request.can_read_body:
+            return b""
+        if (self._request.content_length or 0) > limit_bytes:
+            return None
+        self._continue()
+        body = bytearray()
+        while chunk := await self._request.content.readany():
+            body += chunk
+            if len(body) > limit_bytes:
+                self._body = body
+                return None
+        self._body = bytes(body)
+        return self._body
+
+    def stream(self) -> bytes | AsyncIterator[bytes]:
+        if not self._request.can_read_body or self._request.content.at_eof():
+            return bytes(self._body)
+        return self._rest()
+
+    async def _rest(self) -> AsyncIterator[bytes]:
+        self._continue()
+        if self._body:
+            yield bytes(self._body)
+        while chunk := await self._request.content.readany():
+            yield chunk
+
+    def _continue(self) -> None:
+        """A client that expects it is told to go on only when its body is wanted (RFC 9110 §10.1.1)."""
+        if self._request.headers.get("Expect", "").lower() == "100-continue" and self._request.transport:
+            self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -14,7 +14,14 @@ FORMAT = b"millpond 1"
 
 def digest(*, fingerprint: bytes, canonical_path: str, call: Call, identity: Pairs) -> bytes:
     """32 bytes. `fingerprint` stands for the source (`source_fingerprint`)."""
-    parts = [FORMAT, fingerprint, call.kind.encode(), _bytes(canonical_path), b"%d" % len(call.parts), *call.parts]
+    parts = [
+        FORMAT,
+        fingerprint,
+        call.kind.encode(),
+        _bytes(canonical_path),
+        b"%d" % len(call.parts),
+        *call.parts,
+    ]
     for name, value in identity:
         parts.append(_bytes(name))
         parts.append(_bytes(value))

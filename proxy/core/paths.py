@@ -40,7 +40,8 @@ def _has_dot_segment(path: str) -> bool:
 
 def canonical(raw_path: str) -> str:
     """The spelling for route tables and keys (RFC 3986 §6.2.2): unreserved characters decoded, other escapes in upper
-    case. Everything else stays as it is, so that two paths which a server can tell apart never become one.
+    case. Everything else stays as it is, so that two paths which a server can tell apart never become one; a path with
+    an invalid escape stays whole.
     """
     if "%" not in raw_path:
         return raw_path
@@ -48,10 +49,9 @@ def canonical(raw_path: str) -> str:
     parts = [head]
     for escape in escapes:
         digits, rest = escape[:2], escape[2:]
-        if len(digits) == 2 and _HEX.issuperset(digits):
-            char = chr(int(digits, 16))
-            parts.append(char if char in _UNRESERVED else f"%{digits.upper()}")
-            parts.append(rest)
-        else:
-            parts.append(f"%{escape}")
+        if len(digits) < 2 or not _HEX.issuperset(digits):
+            return raw_path
+        char = chr(int(digits, 16))
+        parts.append(char if char in _UNRESERVED else f"%{digits.upper()}")
+        parts.append(rest)
     return "".join(parts)

@@ -29,13 +29,11 @@ class Fetcher:
         book: Book,
         store: Store,
         metrics: Metrics,
-        max_value_bytes: int,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._book = book
         self._store = store
         self._metrics = metrics
-        self._max_value_bytes = max_value_bytes
         self._monotonic = monotonic
 
     async def land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
@@ -55,20 +53,21 @@ class Fetcher:
         return landed
 
     async def _collect(self, source: SourceRuntime, lookup: Lookup) -> Whole | Open:
+        max_value_bytes = source.limits.max_value_bytes
         response = await source.upstream.fetch(lookup.outgoing)
         refusal = policy.head_refusal(response.status, response.headers, source.rules)
         chunks = response.chunks()
         prefix: list[bytes] = []
         if refusal is not None and refusal is not Reason.STATUS:
             return Open(response=response, prefix=prefix, chunks=chunks, refusal=refusal)
-        if response.content_length is not None and response.content_length > self._max_value_bytes:
+        if response.content_length is not None and response.content_length > max_value_bytes:
             return Open(response=response, prefix=prefix, chunks=chunks, refusal=Reason.TOO_LARGE)
         size_bytes = 0
         try:
             async for chunk in chunks:
                 prefix.append(chunk)
                 size_bytes += len(chunk)
-                if size_bytes > self._max_value_bytes:
+                if size_bytes > max_value_bytes:
                     return Open(response=response, prefix=prefix, chunks=chunks, refusal=Reason.TOO_LARGE)
         except BaseException:
             await response.aclose()
@@ -81,14 +80,7 @@ class Fetcher:
             encoding=response.headers.get("Content-Encoding", "identity").strip().lower(),
             refusal=refusal,
         )
-        return whole if refusal is not None else await self._judge(lookup.call, whole)
-
-    async def _judge(self, call: Call, whole: Whole) -> Whole:
-        if len(whole.body) < _OFF_THE_LOOP_BYTES:
-            refusal = body_refusal(call, whole, self._max_value_bytes)
-        else:
-            refusal = await asyncio.to_thread(body_refusal, call, whole, self._max_value_bytes)
-        return whole.refused(refusal)
+        return whole if refusal is not None else await _judge(lookup.call, whole, max_value_bytes)
 
     async def _keep(self, source: SourceRuntime, lookup: Lookup, whole: Whole, *, fetch_ms: int) -> Whole:
         """Store under the settings of now: what was cleaned, disabled or cut short meanwhile binds already."""
@@ -115,6 +107,12 @@ class Fetcher:
             return whole.refused(Reason.STORE)
         self._metrics.stored(uid=source.config.uid, size_bytes=entry.size_bytes)
         return whole
+
+
+async def _judge(call: Call, whole: Whole, max_value_bytes: int) -> Whole:
+    if len(whole.body) < _OFF_THE_LOOP_BYTES:
+        return whole.refused(body_refusal(call, whole, max_value_bytes))
+    return whole.refused(await asyncio.to_thread(body_refusal, call, whole, max_value_bytes))
 
 
 def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | None:

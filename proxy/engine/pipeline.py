@@ -11,7 +11,7 @@ from typing import assert_never
 from ..cache.store import Absent, Failed, Found, Store
 from ..core import policy
 from ..core.model import Entry, Reason, XCache
-from ..errors import UpstreamError
+from ..errors import NotFound, UpstreamError
 from ..settings.book import Book
 from ..telemetry.metrics import Metrics
 from . import answers, cache_status
@@ -32,28 +32,21 @@ class Pipeline:
         book: Book,
         store: Store,
         metrics: Metrics,
-        enabled: bool,
-        max_value_bytes: int,
-        max_body_bytes: int,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._book = book
         self._store = store
         self._metrics = metrics
-        self._enabled = enabled
-        self._max_value_bytes = max_value_bytes
-        self._max_body_bytes = max_body_bytes
         self._flights = Flights()
         self._uncacheable = Uncacheable(monotonic)
-        self._fetcher = Fetcher(
-            book=book, store=store, metrics=metrics, max_value_bytes=max_value_bytes, monotonic=monotonic
-        )
+        self._fetcher = Fetcher(book=book, store=store, metrics=metrics, monotonic=monotonic)
 
     async def answer(self, source: SourceRuntime, incoming: Incoming) -> Reply:
         """Raises UpstreamError where the source could not be asked and nothing stale may stand in."""
-        settings = self._book.snapshot.sources[source.config.uid]
-        enabled = self._enabled and settings.config.enabled
-        step = await plan(source, settings, incoming, enabled=enabled, max_body_bytes=self._max_body_bytes)
+        settings = self._book.snapshot.sources.get(source.config.uid)
+        if settings is None:  # taken out of the configuration a moment ago
+            raise NotFound("Data source not found")
+        step = await plan(source, settings, incoming)
         match step:
             case PassThrough():
                 return await self._pass(source, step)
@@ -81,7 +74,9 @@ class Pipeline:
         found = await self._store.get(lookup.key)
         match found:
             case Found(entry, age_ms):
-                stale_ms = policy.stale_ms(age_ms=age_ms, stored_ttl_ms=entry.ttl_ms, ttl_now_ms=lookup.ttl_ms)
+                stale_ms = policy.stale_ms(
+                    age_ms=age_ms, stored_ttl_ms=entry.ttl_ms, ttl_now_ms=lookup.ttl_ms
+                )
                 if stale_ms < 0:
                     return self._hit(source, lookup, entry, age_ms, -stale_ms)
                 if stale_ms < source.config.stale_while_revalidate_ms:
@@ -97,10 +92,12 @@ class Pipeline:
             case _:
                 assert_never(found)
 
-    def _hit(self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int) -> Reply:
+    def _hit(
+        self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int
+    ) -> Reply:
         self._metrics.saved(uid=source.config.uid, seconds=entry.fetch_ms / 1000)
         payload = answers.from_entry(
-            entry, age_ms, accepts_gzip=lookup.accepts_gzip, limit_bytes=self._max_value_bytes
+            entry, age_ms, accepts_gzip=lookup.accepts_gzip, limit_bytes=source.limits.max_value_bytes
         )
         return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=ttl_left_ms))
 
@@ -123,7 +120,14 @@ class Pipeline:
         return self._flights.join(lookup.key, lambda: self._fetcher.land(source, lookup))
 
     async def _landed(
-        self, source: SourceRuntime, lookup: Lookup, landed: Landed, why: str, x_cache: XCache, *, joined: bool
+        self,
+        source: SourceRuntime,
+        lookup: Lookup,
+        landed: Landed,
+        why: str,
+        x_cache: XCache,
+        *,
+        joined: bool,
     ) -> Reply:
         match landed:
             case Broken(error):
@@ -138,7 +142,7 @@ class Pipeline:
                 payload = answers.from_whole(
                     landed,
                     accepts_gzip=lookup.accepts_gzip,
-                    limit_bytes=self._max_value_bytes,
+                    limit_bytes=source.limits.max_value_bytes,
                     joined=joined,
                 )
             case _:

@@ -42,19 +42,20 @@ class PassThrough:
     kind: Kind | None = None
 
 
-async def plan(
-    source: SourceRuntime, settings: SourceSettings, incoming: Incoming, *, enabled: bool, max_body_bytes: int
-) -> Lookup | PassThrough:
+async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incoming) -> Lookup | PassThrough:
     """What is passed through is classified too: only a known read may be retried when its connection proves dead."""
+    enabled = source.limits.enabled and settings.config.enabled
     canonical_path = paths.canonical(incoming.path)
     route = source.dialect.route(incoming.method, canonical_path)
     if route is None:
         reason = Reason.ROUTE if incoming.method in ("GET", "POST") else Reason.METHOD
         retry = incoming.method in ("GET", "HEAD")
         return _pass(source, incoming, reason if enabled else Reason.DISABLED, read_only=retry)
-    body = await incoming.read(max_body_bytes)
+    body = await incoming.read(source.limits.max_body_bytes)
     if body is None:
-        return _pass(source, incoming, Reason.BODY if enabled else Reason.DISABLED, read_only=False, route=route)
+        return _pass(
+            source, incoming, Reason.BODY if enabled else Reason.DISABLED, read_only=False, route=route
+        )
 
     call = _read(route, incoming, body)
     reason = _refusal(source, settings, incoming, call) if enabled else Reason.DISABLED

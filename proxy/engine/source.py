@@ -3,25 +3,45 @@
 from dataclasses import dataclass
 from typing import Self
 
-from ..config.schema import Source
+from ..config.schema import Config, Source
 from ..core.headers import HeaderRules
 from ..core.key import source_fingerprint
 from ..core.model import Dialect
 from ..dialects.registry import dialect_for
 from ..upstream.client import Upstream
 
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the configuration says for all sources. `max_body_bytes` bounds a request that is read to be classified."""
+
+    enabled: bool
+    max_value_bytes: int
+    max_body_bytes: int
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        return cls(
+            enabled=config.caching.enabled,
+            max_value_bytes=int(config.caching.max_value_mb * _MB),
+            max_body_bytes=int(config.server.max_request_body_mb * _MB),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRuntime:
     config: Source
+    limits: Limits
     dialect: Dialect
     rules: HeaderRules
     fingerprint: bytes
     upstream: Upstream
 
     @classmethod
-    def of(cls, config: Source) -> Self:
-        """No I/O: the upstream is started by whoever owns it."""
+    def of(cls, config: Source, limits: Limits, upstream: Upstream) -> Self:
+        """No I/O: the upstream is started and closed by whoever owns it."""
         dialect = dialect_for(config.type, config.cacheable_posts)
         replaced = {name.lower() for name in config.headers}
         if config.basic_auth is not None:
@@ -33,7 +53,12 @@ class SourceRuntime:
             replaced=frozenset(replaced),
         )
         return cls(
-            config=config, dialect=dialect, rules=rules, fingerprint=_fingerprint(config), upstream=Upstream(config)
+            config=config,
+            limits=limits,
+            dialect=dialect,
+            rules=rules,
+            fingerprint=_fingerprint(config),
+            upstream=upstream,
         )
 
 

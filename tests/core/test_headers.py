@@ -1,0 +1,145 @@
+import pytest
+from multidict import CIMultiDict
+
+from proxy.core.headers import (
+    HeaderRules,
+    pass_headers,
+    sort_headers,
+    varies_outside_key,
+    without_session_cookies,
+)
+
+IDENTITY = [
+    "Authorization", "X-Id-Token", "Cookie", "X-Grafana-User", "X-Grafana-Id", "X-Scope-OrgID", "X-Prom-Label-Policy",
+    "THANOS-TENANT", "AccountID", "ProjectID", "X-ClickHouse-User", "X-ClickHouse-Key", "X-DS-Authorization",
+    "X-Grafana-Org-Id", "X-Real-Ip", "X-Grafana-Internal-Request", "X-Api-Key", "X-Never-Heard-Of",
+    "X-Loki-Response-Encoding-Flags", "X-Loki-Disable-Pipeline-Wrappers", "X-Loki-Query-Limits",
+    "es-security-runas-user", "securitytenant", "X-Org-Id", "X-HTTP-Method-Override", "X-Original-URL",
+]  # fmt: skip
+FORWARDED_NOISE = [
+    "traceparent", "tracestate", "baggage", "uber-trace-id", "b3", "X-B3-TraceId", "sentry-trace", "User-Agent",
+    "X-Dashboard-Uid", "X-Dashboard-Title", "X-Panel-Id", "X-Panel-Plugin-Id", "X-Datasource-Uid",
+    "X-Query-Group-Id", "X-Query-Tags", "X-Grafana-From-Expr", "X-Request-Id", "X-Amzn-Trace-Id",
+    "X-Cloud-Trace-Context", "X-Grafana-Request-Id",
+]  # fmt: skip
+CUT = [
+    "Origin", "Referer", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via",
+    "Accept-Language", "Sec-Fetch-Mode", "Sec-Ch-Ua", "Pragma", "Cache-Control", "DNT", "Priority",
+    "Upgrade-Insecure-Requests", "X-Requested-With", "X-Grafana-Cache", "X-Grafana-Referer", "X-Cache-Skip", "Host",
+]  # fmt: skip
+HOP = [
+    "Connection",
+    "Keep-Alive",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Proxy-Authorization",
+    "Expect",
+]
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_identity_is_keyed_and_forwarded(name: str) -> None:
+    sorted_headers = sort_headers(CIMultiDict({name: "v"}), HeaderRules())
+    assert sorted_headers.identity == ((name.lower(), "v"),)
+    assert sorted_headers.forward == ((name, "v"),)
+
+
+@pytest.mark.parametrize("name", FORWARDED_NOISE)
+def test_tracing_and_attribution_are_forwarded_and_not_keyed(name: str) -> None:
+    sorted_headers = sort_headers(CIMultiDict({name: "v"}), HeaderRules())
+    assert sorted_headers.identity == ()
+    assert sorted_headers.forward == ((name, "v"),)
+
+
+@pytest.mark.parametrize("name", CUT + HOP)
+def test_what_is_not_keyed_and_could_matter_is_cut(name: str) -> None:
+    sorted_headers = sort_headers(CIMultiDict({name: "v"}), HeaderRules())
+    assert sorted_headers.identity == ()
+    assert sorted_headers.forward == ()
+
+
+def test_repeated_identity_headers_keep_their_order() -> None:
+    headers = CIMultiDict([("X-T", "b"), ("A", "1"), ("x-t", "a")])
+    assert sort_headers(headers, HeaderRules()).identity == (("a", "1"), ("x-t", "b"), ("x-t", "a"))
+
+
+def test_the_sources_own_rules() -> None:
+    headers = CIMultiDict(
+        {"Authorization": "mine", "X-Forwarded-For": "1.2.3.4", "X-Noise": "n", "X-Key": "client"}
+    )
+    rules = HeaderRules(
+        drop=frozenset({"authorization"}),
+        keep=frozenset({"x-forwarded-for"}),
+        noise=frozenset({"x-noise"}),
+        replaced=frozenset({"x-key"}),
+    )
+    sorted_headers = sort_headers(headers, rules)
+    assert sorted_headers.identity == (("x-forwarded-for", "1.2.3.4"),)
+    assert sorted_headers.forward == (("Authorization", "mine"), ("X-Forwarded-For", "1.2.3.4"))
+
+
+def test_a_call_that_is_never_cached_passes_with_all_its_headers() -> None:
+    headers = CIMultiDict(
+        {
+            "Host": "h",
+            "Origin": "o",
+            "X-Forwarded-For": "f",
+            "Connection": "X-Hop",
+            "X-Hop": "1",
+            "Cookie": "a=1",
+        }
+    )
+    assert pass_headers(headers, HeaderRules()) == (
+        ("Origin", "o"),
+        ("X-Forwarded-For", "f"),
+        ("Cookie", "a=1"),
+    )
+
+
+def test_connection_cannot_name_away_what_identifies_the_caller() -> None:
+    headers = CIMultiDict({"Connection": "Authorization, Cookie, Content-Length", "Authorization": "t"})
+    assert sort_headers(headers, HeaderRules()).identity == (("authorization", "t"),)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "left"),
+    [
+        ("grafana_session=x", ""),
+        ("a=1; grafana_session=x; grafana_session_expiry=9; b=2", "a=1; b=2"),
+        ("a=1;b=2", "a=1;b=2"),
+        ("not_grafana_session=x", "not_grafana_session=x"),
+    ],
+)
+def test_grafanas_session_never_leaves(cookie: str, left: str) -> None:
+    assert without_session_cookies(cookie) == left
+    expected = (("Cookie", left),) if left else ()
+    assert sort_headers(CIMultiDict({"Cookie": cookie}), HeaderRules()).forward == expected
+    assert pass_headers(CIMultiDict({"Cookie": cookie}), HeaderRules()) == expected
+
+
+@pytest.mark.parametrize(
+    ("vary", "outside"),
+    [
+        ([], False),
+        (["Accept-Encoding"], False),
+        (["accept-encoding, Origin"], False),
+        (["X-Scope-OrgID"], False),
+        (["Authorization", "Cookie"], False),
+        (["*"], True),
+        (["Accept-Encoding, *"], True),
+        (["User-Agent"], True),
+        (["Accept-Language"], True),
+        (["X-Forwarded-Host"], True),
+        (["Sec-Fetch-Mode"], True),
+        (["traceparent"], True),
+    ],
+)
+def test_vary(vary: list[str], outside: bool) -> None:
+    assert varies_outside_key(vary, HeaderRules()) is outside
+
+
+def test_vary_on_a_header_that_is_forwarded_but_not_keyed() -> None:
+    assert varies_outside_key(["Authorization"], HeaderRules(drop=frozenset({"authorization"})))
+    assert not varies_outside_key(["X-Forwarded-For"], HeaderRules(keep=frozenset({"x-forwarded-for"})))

@@ -1,0 +1,53 @@
+"""Short ways to ask a dialect and to hand it an answer."""
+
+from collections.abc import Mapping
+
+from multidict import CIMultiDict
+
+from proxy.core.model import Answer, Call, Dialect, Pass, Reason, Request
+from proxy.core.paths import canonical
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def ask(
+    dialect: Dialect,
+    target: str,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Call | Pass | None:
+    """What the dialect makes of a request; None where no route matches. `target` is a path with its query."""
+    path, _, query = target.partition("?")
+    route = dialect.route(method, canonical(path))
+    if route is None:
+        return None
+    sent = CIMultiDict(headers or {})
+    return route.read(Request(method=method, path=path, query=query, headers=sent, body=body))
+
+
+def call(
+    dialect: Dialect,
+    target: str,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Call:
+    """The same where it must be a call that may be kept."""
+    found = ask(dialect, target, method=method, body=body, headers=headers)
+    assert isinstance(found, Call), found
+    return found
+
+
+def passed(found: Call | Pass | None) -> Reason:
+    """Why it is passed through; a request without a route counts as Reason.ROUTE, as the engine has it."""
+    if found is None:
+        return Reason.ROUTE
+    assert isinstance(found, Pass), found
+    return found.reason
+
+
+def answer(body: bytes, content_type: str = "application/json") -> Answer:
+    return Answer(status=200, headers=CIMultiDict({"Content-Type": content_type}), body=body)

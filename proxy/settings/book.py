@@ -1,0 +1,213 @@
+"""The settings in force, as one immutable snapshot in this process, kept in step with the store.
+
+The book knows what it has once read or durably written, and whenever it meets the store the two are merged: a store
+that was emptied or put back from an old backup gets back what any running replica knows, and a change made elsewhere
+is in force here within one poll. The data path reads `snapshot`, an attribute; nothing on it waits for a store.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ..config.schema import Config, Source
+from ..errors import NotFound, SettingsNotDurable, SettingsUnreadable
+from .contents import Contents, Moment, complete, configure, first_config, in_force, merge, move
+from .model import CacheConfig, Snapshot, SourceSettings
+from .store import Edit, SettingsStore
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Book:
+    """`store` is the one that counts; `copy`, beside a shared store, is what this replica remembers of it on disk."""
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        config: Config,
+        *,
+        copy: SettingsStore | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._store = store
+        self._copy = copy
+        self._config = config
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._known = Contents()
+        self._provisional = Contents()
+        self._snapshot = Snapshot(version=0, sources={})
+        self._lock = asyncio.Lock()
+        self._polling: asyncio.Task[None] | None = None
+        self._reachable = True
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the store answered when it was last asked; the settings last known stay in force when it did not."""
+        return self._reachable
+
+    async def start(self) -> None:
+        """Read what is kept and give every source its record. Raises `SettingsUnreadable` or `SettingsNotDurable` for a
+        file that cannot be read or made. A shared store that is down is waited for in the background."""
+        await self._store.start()
+        unreadable = await self._start_copy()
+        async with self._lock:
+            await self._meet()
+        if unreadable is not None and not self._reachable:
+            raise unreadable  # what the API changed is neither in the store nor in the copy: not silently forgotten
+        self._polling = asyncio.create_task(self._poll(), name="settings poll")
+
+    async def close(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._polling
+        async with self._lock:
+            await self._store.close()
+            if self._copy is not None:
+                await self._copy.close()
+
+    async def change(self, uid: str, config: CacheConfig) -> SourceSettings:
+        """Set all of a source's caching settings. Durable when it returns; `SettingsNotDurable`, and nothing changed,
+        when that cannot be, `NotFound` for a source that the configuration does not have."""
+        return await self._change(uid, lambda contents, moment: configure(contents, uid, config, moment))
+
+    async def set_enabled(self, uid: str, enabled: bool) -> SourceSettings:
+        """Turn a source's caching on or off and keep its other settings. Off moves its generation too."""
+
+        def edit(contents: Contents, moment: Moment) -> Contents:
+            return configure(contents, uid, replace(self._config_of(contents, uid), enabled=enabled), moment)
+
+        return await self._change(uid, edit)
+
+    async def move_generation(self, uid: str | None = None) -> None:
+        """Make everything that is cached unreachable, of one source or of all; durable when it returns."""
+        if uid is not None:
+            self._source(uid)
+        await self._shielded(lambda contents, moment: move(contents, uid, moment))
+
+    async def configure(self, config: Config) -> None:
+        """Bring in a reloaded configuration. Records of sources that have gone stay in the store."""
+        async with self._lock:
+            self._config = config
+            await self._meet()
+
+    async def _change(self, uid: str, edit: Callable[[Contents, Moment], Contents]) -> SourceSettings:
+        source = self._source(uid)
+        return in_force(await self._shielded(edit), source, self._config.caching)
+
+    async def _shielded(self, edit: Callable[[Contents, Moment], Contents]) -> Contents:
+        """A change that has begun ends, whether or not the client that asked for it stays."""
+        return await asyncio.shield(asyncio.create_task(self._write(edit)))
+
+    async def _write(self, edit: Callable[[Contents, Moment], Contents]) -> Contents:
+        async with self._lock:
+            contents = await self._store.change(
+                lambda contents: edit(self._complete(contents), self._moment())
+            )
+            await self._hold(contents)
+            return contents
+
+    def _config_of(self, contents: Contents, uid: str) -> CacheConfig:
+        return contents.records[uid].changed or first_config(self._source(uid), self._config.caching.ttl_ms)
+
+    def _source(self, uid: str) -> Source:
+        for source in self._config.datasources:
+            if source.uid == uid:
+                return source
+        raise NotFound("Data source not found")
+
+    def _complete(self, contents: Contents) -> Contents:
+        """What the store holds and what this process knows, with a record for every source of the configuration."""
+        return complete(merge(contents, self._known), self._config.datasources, self._moment())
+
+    def _moment(self) -> Moment:
+        return Moment(now=self._clock(), random=secrets.token_hex(8))
+
+    async def _meet(self) -> None:
+        """Bring the store and this process to the same contents; without the store, make do with what is known."""
+        try:
+            contents = await self._store.load()
+            if not self._complete(contents).same(contents):
+                contents = await self._store.change(self._complete)
+            self._set_reachable(True)
+            await self._hold(contents)
+        except (SettingsUnreadable, SettingsNotDurable) as error:
+            self._set_reachable(False, error)
+            # In force until the store is back, and nowhere kept: the generations and ids of new sources may differ.
+            self._provisional = complete(
+                merge(self._known, self._provisional), self._config.datasources, self._moment()
+            )
+            self._publish(self._provisional)
+
+    async def _hold(self, contents: Contents) -> None:
+        """`contents` are durable: make them the settings in force, then remember them on disk."""
+        self._known = contents
+        self._provisional = Contents()
+        self._publish(contents)
+        if self._copy is not None:
+            try:
+                await self._copy.change(_joining(contents))
+            except SettingsNotDurable as error:
+                _log.warning("The copy of the settings in the data directory is out of date. %s", error)
+
+    def _publish(self, contents: Contents) -> None:
+        caching = self._config.caching
+        sources = {source.uid: in_force(contents, source, caching) for source in self._config.datasources}
+        if sources != self._snapshot.sources or not self._snapshot.version:
+            self._snapshot = Snapshot(version=self._snapshot.version + 1, sources=sources)
+
+    async def _start_copy(self) -> SettingsUnreadable | None:
+        """A copy that cannot be used is done without; the error, when there is one that cannot be read."""
+        if self._copy is None:
+            return None
+        try:
+            await self._copy.start()
+            self._known = await self._copy.load()
+        except (SettingsUnreadable, SettingsNotDurable) as error:
+            _log.warning("No copy of the settings is kept in the data directory. %s", error)
+            await self._copy.close()
+            self._copy = None
+            return error if isinstance(error, SettingsUnreadable) else None
+        return None
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                if not self._reachable or await self._store.version() != self._known.version:
+                    async with self._lock:
+                        await self._meet()
+            except SettingsUnreadable as error:
+                self._set_reachable(False, error)
+            except Exception:
+                _log.exception("Looking for changed settings failed; the next attempt follows.")
+
+    def _set_reachable(self, reachable: bool, error: Exception | None = None) -> None:
+        if self._reachable and not reachable:
+            _log.warning(
+                "The settings store does not answer; the last known settings stay in force. %s", error
+            )
+        elif reachable and not self._reachable:
+            _log.info("The settings store answers again.")
+        self._reachable = reachable
+
+
+def _joining(contents: Contents) -> Edit:
+    """An edit that brings `contents` in."""
+    return lambda kept: merge(kept, contents)

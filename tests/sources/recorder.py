@@ -68,9 +68,7 @@ def application(
     return app
 
 
-def _record(
-    special: Mapping[str, Handler],
-) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _record(special: Mapping[str, Handler]) -> Middleware:
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.read()

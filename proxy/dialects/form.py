@@ -1,0 +1,94 @@
+"""Parameters in the URL and in a form body, read as Go's net/url reads them, since most sources are written in Go.
+
+Where two parsers could disagree about a request, it is not kept: an entry that one reader of the same bytes would file
+under another name is how a cache is poisoned.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from ..core.model import Pass, Reason, Request
+
+_FORM = "application/x-www-form-urlencoded"
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+Parameters = tuple[tuple[str, str], ...]
+
+
+def read_form(request: Request) -> Parameters | Pass:
+    """The parameters of the body, then those of the URL: that is their precedence. Bytes that are no UTF-8 survive as
+    surrogates.
+    """
+    if "Content-Encoding" in request.headers:
+        return Pass(reason=Reason.BODY)
+    if request.body and request.method != "POST":
+        return Pass(reason=Reason.BODY)
+    url = parse(request.query)
+    if url is None:
+        return Pass(reason=Reason.PARAMETER)
+    if not request.body:
+        return url
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != _FORM:
+        return Pass(reason=Reason.CONTENT_TYPE)
+    body = parse(request.body.decode("utf-8", "surrogateescape"))
+    if body is None:
+        return Pass(reason=Reason.PARAMETER)
+    return (*body, *url)
+
+
+def parse(encoded: str) -> Parameters | None:
+    """Pairs in their order; None for what parsers read differently: a bare `;`, an invalid escape."""
+    if ";" in encoded:
+        return None
+    pairs = []
+    for field in encoded.split("&"):
+        if not field:
+            continue
+        name, _, value = field.partition("=")
+        if not (_escapes_are_valid(name) and _escapes_are_valid(value)):
+            return None
+        pairs.append((_decode(name), _decode(value)))
+    return tuple(pairs)
+
+
+def canonical(
+    parameters: Iterable[tuple[str, str]],
+    *,
+    single: frozenset[str] = frozenset(),
+    sets: frozenset[str] = frozenset(),
+    noise: frozenset[str] = frozenset(),
+) -> tuple[bytes, ...] | Pass:
+    """The parameters as parts of a key: name, count, values; sorted by name. Unknown names stay.
+
+    `single` may come once, or the request is refused; the values of `sets` have no order and no repetition; `noise`
+    cannot change the answer.
+    """
+    by_name: dict[str, list[str]] = {}
+    for name, value in parameters:
+        if name not in noise:
+            by_name.setdefault(name, []).append(value)
+    parts: list[bytes] = []
+    for name in sorted(by_name):
+        values = by_name[name]
+        if name in single and len(values) > 1:
+            return Pass(reason=Reason.PARAMETER)
+        if name in sets:
+            values = sorted(set(values))
+        parts.append(encode(name))
+        parts.append(b"%d" % len(values))
+        parts.extend(encode(value) for value in values)
+    return tuple(parts)
+
+
+def encode(text: str) -> bytes:
+    """The bytes that `read_form` decoded."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _decode(text: str) -> str:
+    return unquote(text.replace("+", " "), errors="surrogateescape")
+
+
+def _escapes_are_valid(text: str) -> bool:
+    return all(len(rest) >= 2 and _HEX.issuperset(rest[:2]) for rest in text.split("%")[1:])

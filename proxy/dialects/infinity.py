@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from .form import encode
 from .opaque import accept_all, exact_accept, read_exact
 
 _ACTS = re.compile(rb"mutation|subscription")
@@ -65,9 +66,9 @@ def _exact_post(request: Request, judge: Judge) -> Call:
     return Call(
         kind=Kind.QUERY,
         parts=(
-            request.query.encode("utf-8", "surrogateescape"),
+            encode(request.query),
             exact_accept(request),
-            content_type.encode("utf-8", "surrogateescape"),
+            encode(content_type),
             request.body,
         ),
         judge=judge,

@@ -3,6 +3,7 @@
 import re
 
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .form import encode
 
 _ACTS = "-|admin|internal|snapshot|flush|shutdown|prepare_shutdown|delete_series|delSeries|dropcaches"
 """Path segments behind which known sources do something on a mere GET: Prometheus, VictoriaMetrics, Loki, Mimir, Tempo,
@@ -15,14 +16,14 @@ def read_exact(request: Request) -> Call | Pass:
         return Pass(reason=Reason.BODY)
     return Call(
         kind=Kind.QUERY,
-        parts=(request.query.encode("utf-8", "surrogateescape"), exact_accept(request)),
+        parts=(encode(request.query), exact_accept(request)),
         judge=accept_all,
     )
 
 
 def exact_accept(request: Request) -> bytes:
     """The Accept header as sent, for sources whose negotiation is unknown."""
-    return ",".join(request.headers.getall("Accept", ())).encode("utf-8", "surrogateescape")
+    return encode(",".join(request.headers.getall("Accept", ())))
 
 
 def accept_all(answer: Answer) -> Reason | None:

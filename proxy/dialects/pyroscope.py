@@ -10,6 +10,7 @@ from collections.abc import Callable
 import orjson
 
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .form import encode
 from .opaque import exact_accept
 from .protobuf import varint_field
 
@@ -36,7 +37,7 @@ def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
         return Call(
             kind=kind,
             parts=(
-                request.query.encode("utf-8", "surrogateescape"),
+                encode(request.query),
                 media_type.encode(),
                 exact_accept(request),
                 request.body,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import orjson
 
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .form import encode
 from .opaque import exact_accept
 
 _NOISE = frozenset("requestId panelId dashboardId dashboardUID app startTime rangeRaw".split())
@@ -29,7 +30,7 @@ def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
         return Call(
             kind=kind,
             parts=(
-                request.query.encode("utf-8", "surrogateescape"),
+                encode(request.query),
                 exact_accept(request),
                 json.dumps(_without_noise(body), sort_keys=True, separators=(",", ":")).encode(),
             ),

@@ -1,0 +1,97 @@
+"""Jaeger's query service: the API of its own UI, and /api/v3 (grafana-jaeger-datasource uses both).
+
+Where a time is absent the service takes its own clock, except for a trace asked by its id. Grafana's health check is
+the list of services, byte for byte the same request as the one behind the selector: it cannot be told apart.
+"""
+
+import re
+from collections.abc import Callable
+
+import orjson
+
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .accept import JSON, accept_class
+from .form import canonical, read_form
+from .times import is_absolute
+
+_SINGLE = frozenset(
+    "service operation limit start end minDuration maxDuration lookback endTs prettyPrint raw spanKind "
+    "service_name span_kind start_time end_time query.service_name query.operation_name query.start_time_min "
+    "query.start_time_max query.duration_min query.duration_max query.search_depth query.num_traces".split()
+)
+
+_SEARCH_TIMES = (("start",), ("end",))
+_SEARCH_V3_TIMES = (
+    ("query.start_time_min", "query.startTimeMin"),
+    ("query.start_time_max", "query.startTimeMax"),
+)
+
+
+def _read(kind: Kind, *times: tuple[str, ...]) -> Callable[[Request], Call | Pass]:
+    """`times` are the parameters without which the answer depends on the moment, each with its spellings."""
+
+    def read(request: Request) -> Call | Pass:
+        if accept_class(request.headers) != JSON:
+            return Pass(reason=Reason.CONTENT_TYPE)
+        pairs = read_form(request)
+        if isinstance(pairs, Pass):
+            return pairs
+        parts = canonical(pairs, single=_SINGLE)
+        if isinstance(parts, Pass):
+            return parts
+        given = dict(pairs)
+        for spellings in times:
+            if not any(is_absolute(given.get(name)) for name in spellings):
+                return Pass(reason=Reason.NOW)
+        return Call(kind=kind, parts=parts, judge=_judge)
+
+    return read
+
+
+def _read_search(request: Request) -> Call | Pass:
+    """With traceID the times do not count (query_parser.go)."""
+    pairs = read_form(request)
+    if not isinstance(pairs, Pass) and any(name == "traceID" for name, _ in pairs):
+        return _BY_ID(request)
+    return _SEARCH(request)
+
+
+def _judge(answer: Answer) -> Reason | None:
+    """`errors` beside `data`, or /api/v3's `error`; the latter may be one of several documents."""
+    try:
+        documents = [orjson.loads(answer.body)]
+    except orjson.JSONDecodeError:
+        try:
+            documents = [orjson.loads(line) for line in answer.body.splitlines() if line]
+        except orjson.JSONDecodeError:
+            return Reason.MALFORMED
+    for document in documents:
+        if not isinstance(document, dict):
+            return Reason.MALFORMED
+        if document.get("errors") or document.get("error"):
+            return Reason.ERROR_IN_BODY
+    return None
+
+
+def _route(name: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
+    return Route(name=name, methods=frozenset({"GET"}), path=re.compile(path), read=read)
+
+
+_BY_ID = _read(Kind.QUERY)
+_SEARCH = _read(Kind.QUERY, *_SEARCH_TIMES)
+_NAMES = _read(Kind.RESOURCE)
+
+JAEGER = Dialect(
+    name="jaeger",
+    routes=(
+        _route("services", "/api/services", _NAMES),
+        _route("operations", "/api/services/[^/]+/operations|/api/operations", _NAMES),
+        _route("traces", "/api/traces", _read_search),
+        _route("trace", "/api/traces/[^/]+", _BY_ID),
+        _route("dependencies", "/api/dependencies", _read(Kind.QUERY, ("endTs",))),
+        _route("services_v3", "/api/v3/services", _NAMES),
+        _route("operations_v3", "/api/v3/operations", _NAMES),
+        _route("traces_v3", "/api/v3/traces", _read(Kind.QUERY, *_SEARCH_V3_TIMES)),
+        _route("trace_v3", "/api/v3/traces/[^/]+", _BY_ID),
+    ),
+)

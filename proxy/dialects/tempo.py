@@ -1,0 +1,110 @@
+"""Tempo's query-frontend (grafana/tempo: its HTTP API document, tempopb for the protobuf form).
+
+Grafana asks for a trace in protobuf and for everything else in JSON. A trace without start and end is looked for in
+all blocks, so its answer does not depend on the moment; a search or a metrics query without them is about the last
+hour or about what is still in memory.
+"""
+
+import re
+from collections.abc import Callable
+
+import orjson
+
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from .accept import JSON, accept_class
+from .form import canonical, read_form
+from .protobuf import varint_field
+from .times import is_absolute
+
+_SINGLE = frozenset(
+    "start end q tags limit spss step exemplars minDuration maxDuration scope maxStaleValues mode blockStart blockEnd "
+    "keep_hierarchy".split()
+)
+
+_STATUS_FIELD = 3
+"""`PartialStatus status = 3` of tempopb.TraceByIDResponse, the answer of /api/v2/traces; 0 is COMPLETE, 1 PARTIAL."""
+
+
+_JSON = "application/json"
+_PROTOBUF = "application/protobuf"
+
+
+def _read(
+    kind: Kind, *, timed: bool = False, protobuf: Judge | None = None
+) -> Callable[[Request], Call | Pass]:
+    """`protobuf` judges that form where the route has it."""
+
+    def read(request: Request) -> Call | Pass:
+        judge: Judge = _judge_json
+        accept = request.headers.getall("Accept", ())
+        if protobuf is not None and list(accept) == [_PROTOBUF]:  # Tempo compares the whole value
+            judge = protobuf
+        elif accept_class(request.headers) != JSON:
+            return Pass(reason=Reason.CONTENT_TYPE)  # the form for language models may change at any release
+        pairs = read_form(request)
+        if isinstance(pairs, Pass):
+            return pairs
+        parts = canonical(pairs, single=_SINGLE)
+        if isinstance(parts, Pass):
+            return parts
+        given = dict(pairs)
+        if "since" in given:
+            return Pass(reason=Reason.NOW)
+        if timed and not (is_absolute(given.get("start")) and is_absolute(given.get("end"))):
+            return Pass(reason=Reason.NOW)
+        representation = _JSON if judge is _judge_json else _PROTOBUF
+        return Call(kind=kind, parts=(*parts, representation.encode()), judge=judge)
+
+    return read
+
+
+def _judge_json(answer: Answer) -> Reason | None:
+    """`status` is in the answers to traces (v2) and metrics queries alone."""
+    if "/vnd." in answer.headers.get("Content-Type", ""):
+        return Reason.MALFORMED  # another form than the one that was asked for, though it may be JSON too
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return Reason.MALFORMED
+    if not isinstance(body, dict):
+        return Reason.MALFORMED
+    return Reason.PARTIAL if body.get("status") in ("PARTIAL", 1) else None
+
+
+def _judge_trace(answer: Answer, status_field: int = 0) -> Reason | None:
+    """A bare tempopb.Trace, which has no mark, or with its field a TraceByIDResponse."""
+    if not answer.headers.get("Content-Type", "").startswith(_PROTOBUF):
+        return Reason.MALFORMED
+    try:
+        return Reason.PARTIAL if varint_field(answer.body, status_field) else None
+    except ValueError:
+        return Reason.MALFORMED
+
+
+def _judge_trace_v2(answer: Answer) -> Reason | None:
+    return _judge_trace(answer, _STATUS_FIELD)
+
+
+def _health(request: Request) -> Pass:
+    return Pass(reason=Reason.HEALTH)
+
+
+def _route(name: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
+    return Route(name=name, methods=frozenset({"GET"}), path=re.compile(path), read=read)
+
+
+_NAMES = _read(Kind.RESOURCE)
+
+TEMPO = Dialect(
+    name="tempo",
+    routes=(
+        _route("trace", "/api/traces/[^/]+", _read(Kind.QUERY, protobuf=_judge_trace)),
+        _route("trace_v2", "/api/v2/traces/[^/]+", _read(Kind.QUERY, protobuf=_judge_trace_v2)),
+        _route("search", "/api/search", _read(Kind.QUERY, timed=True)),
+        _route("metrics_query", "/api/metrics/query(?:_range)?", _read(Kind.QUERY, timed=True)),
+        _route("search_tags", "/api/(?:v2/)?search/tags", _NAMES),
+        _route("search_tag_values", "/api/(?:v2/)?search/tag/[^/]+/values", _NAMES),
+        _route("buildinfo", "/api/status/buildinfo", _NAMES),
+        _route("echo", "/api/echo", _health),
+    ),
+)

@@ -1,0 +1,111 @@
+"""VictoriaLogs' querying API (https://docs.victoriametrics.com/victorialogs/querying/).
+
+Times are given beside the query, relative ones too ("5m", "now"), and again inside it (`_time:5m`); any of them makes
+the answer one of its moment. Tenants are the headers AccountID and ProjectID, which are identity like every header
+that is not known for noise.
+"""
+
+import re
+from collections.abc import Callable
+
+import orjson
+
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from .accept import accept_class
+from .form import canonical, read_form
+from .times import ABSOLUTE, is_absolute
+
+_SINGLE = frozenset(
+    "query start end time step offset limit timeout format fields_limit filter ignore_pipes max_values_per_field "
+    "max_value_len keep_const_fields allow_partial_response".split()
+)
+
+_TIME_FILTER = re.compile(r"""_time["'`]?\s*:\s*""")
+_ABSOLUTE_RANGE = re.compile(rf"[\[(]\s*{ABSOLUTE}\s*,\s*{ABSOLUTE}\s*[\])]")
+
+
+def _read(kind: Kind, judge: Judge, *needed: str) -> Callable[[Request], Call | Pass]:
+    """`needed` are the times without which the answer depends on the moment."""
+
+    def read(request: Request) -> Call | Pass:
+        pairs = read_form(request)
+        if isinstance(pairs, Pass):
+            return pairs
+        parts = canonical(pairs, single=_SINGLE)
+        if isinstance(parts, Pass):
+            return parts
+        given = dict(pairs)
+        query = given.get("query", "")
+        if "allow_partial_response" in given or "allow_partial_response" in query:
+            return Pass(reason=Reason.PARAMETER)  # and no mark in the answer would tell
+        times = {name: given[name] for name in ("start", "end", "time") if name in given}
+        if not all(name in times for name in needed) or not all(map(is_absolute, times.values())):
+            return Pass(reason=Reason.NOW)
+        if "time" not in needed and _is_relative(query):
+            return Pass(reason=Reason.NOW)
+        return Call(kind=kind, parts=(*parts, accept_class(request.headers).encode()), judge=judge)
+
+    return read
+
+
+def _is_relative(query: str) -> bool:
+    """Whether the query has a time filter that is not plainly two absolute times, or lifts the given range."""
+    if "ignore_global_time_filter" in query:
+        return True
+    return any(not _ABSOLUTE_RANGE.match(query, found.end()) for found in _TIME_FILTER.finditer(query))
+
+
+def _judge(answer: Answer) -> Reason | None:
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return Reason.MALFORMED
+    if not isinstance(body, dict | list):
+        return Reason.MALFORMED
+    if isinstance(body, dict) and body.get("status", "success") != "success":
+        return Reason.ERROR_IN_BODY
+    return None
+
+
+def _judge_lines(answer: Answer) -> Reason | None:
+    """JSON lines, or CSV where it was asked for. A line without its end is a stream that broke off."""
+    if not answer.body.endswith(b"\n"):
+        return Reason.PARTIAL if answer.body else None
+    if answer.headers.get("Content-Type", "").startswith("text/csv"):
+        return None
+    try:
+        lines = [orjson.loads(line) for line in answer.body.split(b"\n") if line]
+    except orjson.JSONDecodeError:
+        return Reason.MALFORMED
+    return None if all(isinstance(line, dict) for line in lines) else Reason.MALFORMED
+
+
+def _health(request: Request) -> Pass:
+    return Pass(reason=Reason.HEALTH)
+
+
+def _route(name: str, read: Callable[[Request], Call | Pass], path: str | None = None) -> Route:
+    return Route(
+        name=name,
+        methods=frozenset({"GET", "POST"}),
+        path=re.compile(path or f"/select/logsql/{name}"),
+        read=read,
+    )
+
+
+_RESOURCES = (
+    "field_names field_values streams stream_ids stream_field_names stream_field_values facets".split()
+)
+
+VICTORIALOGS = Dialect(
+    name="victorialogs",
+    routes=(
+        _route("query", _read(Kind.QUERY, _judge_lines, "end")),
+        _route("stats_query", _read(Kind.QUERY, _judge, "time")),
+        _route("stats_query_range", _read(Kind.QUERY, _judge, "end")),
+        _route("hits", _read(Kind.QUERY, _judge, "end")),
+        *(_route(name, _read(Kind.RESOURCE, _judge, "end")) for name in _RESOURCES),
+        _route("tenant_ids", _read(Kind.RESOURCE, _judge), path="/select/tenant_ids"),
+        _route("health", _health, path="/health"),
+    ),
+)

@@ -1,0 +1,85 @@
+"""Loki's HTTP API (loki-http-api.md), the legacy /api/prom paths included.
+
+Times are nanoseconds and are never read as numbers here: they exceed what a float holds. Where `start` or `end` of a
+query is absent or `since` is given, the server takes its own clock. Loki sends errors as plain text, and marks a partial
+answer by `warnings`.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .form import read_form
+from .prometheus import SHORT_MS, Read, reader
+
+_SINGLE = frozenset(
+    "query start end time since step interval limit direction line_limit delimiter from to aggregateBy "
+    "targetLabels shards field_limit".split()
+)
+_SETS = frozenset(("match[]", "match"))
+
+
+class _Reply(msgspec.Struct):
+    """Not every route has Prometheus' envelope: index/stats is bare."""
+
+    status: str = "success"
+    warnings: list[str] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Reply)
+
+
+def _judge(answer: Answer) -> Reason | None:
+    try:
+        reply = _DECODER.decode(answer.body)
+    except msgspec.DecodeError:
+        return Reason.MALFORMED
+    if reply.status != "success":
+        return Reason.ERROR_IN_BODY
+    return Reason.PARTIAL if reply.warnings else None
+
+
+def _reader(kind: Kind, *, times: tuple[str, ...] = (), cap_ms: int | None = None) -> Read:
+    absolute = reader(kind, single=_SINGLE, sets=_SETS, times=times, cap_ms=cap_ms, judge=_judge)
+
+    def read(request: Request) -> Call | Pass:
+        parameters = read_form(request)
+        if times and not isinstance(parameters, Pass) and any(name == "since" for name, _ in parameters):
+            return Pass(reason=Reason.NOW)
+        return absolute(request)
+
+    return read
+
+
+_RANGE = _reader(Kind.QUERY, times=("start", "end"))
+_RESOURCE = _reader(Kind.RESOURCE)
+_SHORT = _reader(Kind.RESOURCE, cap_ms=SHORT_MS)
+
+
+def _routes(rows: Iterable[tuple[str, str, Read]]) -> tuple[Route, ...]:
+    return tuple(
+        Route(name=name, methods=frozenset(("GET", "POST")), path=re.compile(path), read=read)
+        for name, path, read in rows
+    )
+
+
+LOKI = Dialect(
+    name="loki",
+    routes=_routes(
+        (
+            ("query_range", "/loki/api/v1/query_range", _RANGE),
+            ("query", "/loki/api/v1/query", _reader(Kind.QUERY, times=("time",))),
+            ("legacy_query", "/api/prom/query", _RANGE),
+            ("labels", "/loki/api/v1/labels?|/api/prom/label", _RESOURCE),
+            ("label_values", "/loki/api/v1/label/[^/]+/values|/api/prom/label/[^/]+/values", _RESOURCE),
+            ("series", "/loki/api/v1/series|/api/prom/series", _RESOURCE),
+            ("index", "/loki/api/v1/index/(?:stats|volume|volume_range|shards)", _RESOURCE),
+            ("detected", "/loki/api/v1/detected_(?:labels|fields|field/[^/]+/values)", _RESOURCE),
+            ("patterns", "/loki/api/v1/patterns", _RESOURCE),
+            ("limits", "/loki/api/v1/drilldown-limits|/config/tenant/v1/limits", _SHORT),
+        )
+    ),
+    noise=frozenset(("x-loki-query-limits-context", "x-query-queue-time", "x-loki-actor-path")),
+)

@@ -49,6 +49,7 @@ class Book:
         self._provisional = Contents()
         self._snapshot = Snapshot(version=0, sources={})
         self._lock = asyncio.Lock()
+        self._closing = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
         self._reachable = True
 
@@ -73,10 +74,9 @@ class Book:
         self._polling = asyncio.create_task(self._poll(), name="settings poll")
 
     async def close(self) -> None:
+        self._closing.set()
         if self._polling is not None:
-            self._polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._polling
+            await self._polling
         async with self._lock:
             await self._store.close()
             if self._copy is not None:
@@ -187,8 +187,7 @@ class Book:
         return None
 
     async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_seconds)
+        while not await self._closing_within(self._poll_seconds):
             try:
                 if not self._reachable or await self._store.version() != self._known.version:
                     async with self._lock:
@@ -197,6 +196,13 @@ class Book:
                 self._set_reachable(False, error)
             except Exception:
                 _log.exception("Looking for changed settings failed; the next attempt follows.")
+
+    async def _closing_within(self, seconds: float) -> bool:
+        """Sleep that closing ends. The poll is not cancelled: that would break a command on its way to the store."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        return self._closing.is_set()
 
     def _set_reachable(self, reachable: bool, error: Exception | None = None) -> None:
         if self._reachable and not reachable:

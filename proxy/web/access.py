@@ -1,0 +1,121 @@
+"""Who may do what on the admin listener: bearer tokens, Grafana's two actions and its three forms of a scope."""
+
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from aiohttp import hdrs, web
+
+from ..config.schema import Auth, Token
+from ..errors import Forbidden, Unauthorized
+
+_log = logging.getLogger(__name__)
+
+TOKEN_FILE = "admin-token"
+_BEARER = re.compile(r"bearer ([!-~]+)", re.IGNORECASE)  # one space, then no other: RFC 6750, 2.1
+_EVERYTHING = frozenset({"datasources:*", "datasources:uid:*"})
+
+
+class Action(StrEnum):
+    READ = "datasources.caching:read"
+    WRITE = "datasources.caching:write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An authenticated caller. `permissions` maps actions to scopes."""
+
+    name: str
+    permissions: Mapping[str, list[str]]
+
+    def require(self, action: Action, uid: str | None) -> None:
+        """Raises `Forbidden` unless the caller may do it with this source, or (None) with all of them."""
+        scopes = set(self.permissions.get(action, ()))
+        if scopes & _EVERYTHING or (uid is not None and f"datasources:uid:{uid}" in scopes):
+            return
+        raise Forbidden(
+            f"You'll need additional permissions to perform this action. Permissions needed: {action}",
+            extra={
+                "title": "Access denied",
+                "accessErrorId": f"ACE{secrets.randbelow(10**10):010}",
+            },
+        )
+
+
+class Access:
+    """The tokens of the configuration; where it has none, the generated one."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._tokens = auth.tokens
+        self._generated: tuple[Token, ...] = ()
+
+    def configure(self, auth: Auth) -> None:
+        """Bring in a reloaded configuration; its tokens hold from the next request."""
+        self._tokens = auth.tokens
+
+    def admit(self, token: str) -> None:
+        """Let the generated token do everything, as long as none is configured."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        permissions = {action.value: ["datasources:*"] for action in Action}
+        self._generated = (Token(name="admin", sha256=digest, permissions=permissions),)
+
+    def caller(self, request: web.BaseRequest) -> Caller:
+        """Who asks; `Unauthorized` without a known bearer token. Then `Forbidden` for a page of another origin: no
+        browser has a token to send along, so one that does has been given it by somebody else's page."""
+        caller = self.authenticate(request.headers.getall(hdrs.AUTHORIZATION, []))
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
+            raise Forbidden("Requests from another origin are not allowed.")
+        return caller
+
+    def authenticate(self, authorization: list[str]) -> Caller:
+        """By the values of all Authorization headers: there has to be one."""
+        credentials = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
+        digest = hashlib.sha256(credentials[1].encode() if credentials else b"").hexdigest()
+        found: Token | None = None
+        for token in self._tokens or self._generated:  # all of them: the time tells nothing about which one it was
+            if hmac.compare_digest(token.sha256.lower().encode(), digest.encode()):
+                found = token
+        if credentials is None or found is None:
+            raise Unauthorized("Unauthorized")
+        return Caller(name=found.name, permissions=found.permissions)
+
+
+def read_admin_token(data_dir: Path) -> str | None:
+    """The generated token of this data directory, or None where there is none. Raises OSError."""
+    with suppress(FileNotFoundError):
+        return (data_dir / TOKEN_FILE).read_text(encoding="ascii").strip() or None
+    return None
+
+
+def ensure_admin_token(data_dir: Path) -> str:
+    """The token of this data directory; generated at the first start, for its owner's eyes alone. Raises OSError."""
+    if token := read_admin_token(data_dir):
+        return token
+    path = data_dir / TOKEN_FILE
+    new = path.with_name(f".{TOKEN_FILE}.{secrets.token_hex(8)}")
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+            file.write(f"mp_{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():  # read above as empty: a start that was cut short by something else than this function
+            os.replace(new, path)
+        else:
+            with suppress(FileExistsError):  # another process was faster: its token holds
+                os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    _log.info("No token is configured: the admin token is in %s", path)
+    token = read_admin_token(data_dir)
+    assert token is not None
+    return token

@@ -1,0 +1,234 @@
+"""The OpenAPI document of the admin listener, served at /openapi.json and printed by `millpond openapi`."""
+
+from dataclasses import dataclass
+
+from .. import __version__
+from .access import Action
+from .caching_api import CLEANED, DISABLED, ENABLED, LOADED, MAX_BODY_BYTES, MAX_TTL_MS, PREFIXES, SETTER, UPDATED
+
+_Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Operation:
+    method: str
+    path: str
+    id: str
+    summary: str
+    message: str
+    action: Action
+
+
+_OPERATIONS = (
+    _Operation(
+        method="get",
+        path="/cache",
+        id="getDataSourceCacheConfig",
+        summary="Get the cache configuration of a data source",
+        message=LOADED,
+        action=Action.READ,
+    ),
+    _Operation(
+        method="post",
+        path="/cache",
+        id="setDataSourceCacheConfig",
+        summary="Replace the cache configuration of a data source",
+        message=UPDATED,
+        action=Action.WRITE,
+    ),
+    _Operation(
+        method="post",
+        path="/cache/enable",
+        id="enableDataSourceCache",
+        summary="Enable caching for a data source",
+        message=ENABLED,
+        action=Action.WRITE,
+    ),
+    _Operation(
+        method="post",
+        path="/cache/disable",
+        id="disableDataSourceCache",
+        summary="Disable caching for a data source",
+        message=DISABLED,
+        action=Action.WRITE,
+    ),
+    _Operation(
+        method="post",
+        path="/cache/clean",
+        id="cleanDataSourceCache",
+        summary="Clean the cache of all data sources, or of this one",
+        message=CLEANED,
+        action=Action.WRITE,
+    ),
+)
+
+_TYPES: dict[type, _Json] = {int: {"type": "integer"}, str: {"type": "string"}, bool: {"type": "boolean"}}
+_TTL: _Json = {"type": "integer", "minimum": 0, "maximum": MAX_TTL_MS}
+_SETTER_NOTES: dict[str, _Json] = {
+    "dataSourceID": {"description": "0, or the id of the data source in the path."},
+    "dataSourceUID": {"description": "The uid of the data source in the path."},
+    "useDefaultTTL": {"description": "Use the configured default TTL for both kinds, instead of the two below."},
+    "ttlQueriesMs": _TTL | {"description": "The TTL of queries, in milliseconds; 0: queries are not stored."},
+    "ttlResourcesMs": _TTL | {"description": "The TTL of resources, in milliseconds; 0: resources are not stored."},
+}
+_RESPONSE_TYPES: dict[str, _Json] = {
+    "message": {"type": "string"},
+    **{name: dict(_TYPES[kind]) for name, kind in SETTER.items()},
+    "defaultTTLMs": {"type": "integer", "minimum": 0},
+    "created": {"type": "string", "format": "date-time"},
+    "updated": {"type": "string", "format": "date-time"},
+}
+_ERRORS = {
+    "400": ("BadRequest", "Invalid JSON, wrong types, values out of bounds", "Error"),
+    "401": ("Unauthorized", "No bearer token, or not a known one", "Error"),
+    "403": ("Forbidden", "The token's permissions do not suffice, or a page of another origin asks", "Forbidden"),
+    "404": ("NotFound", "There is no such data source", "Error"),
+    "405": ("MethodNotAllowed", "The Allow header names the methods that are", "Error"),
+    "413": ("TooLarge", f"The body is larger than {MAX_BODY_BYTES} bytes", "Error"),
+    "415": ("UnsupportedMediaType", "The body's content type is not application/json", "Error"),
+    "500": ("InternalError", "The change could not be made durable, and nothing has changed", "Error"),
+}
+
+
+def document() -> _Json:
+    """OpenAPI 3.1, as JSON's types."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Millpond",
+            "version": __version__,
+            "description": "Grafana's query and resource caching API, and Millpond's operation.",
+        },
+        "security": [{"bearer": []}],
+        "paths": _caching_paths() | _OPERATION_PATHS,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": _schemas(),
+            "responses": {
+                name: {"description": text, "content": _json(f"#/components/schemas/{schema}")}
+                for name, text, schema in _ERRORS.values()
+            },
+        },
+    }
+
+
+def _caching_paths() -> _Json:
+    paths: dict[str, object] = {}
+    for number, prefix in enumerate(PREFIXES):
+        for operation in _OPERATIONS:
+            item = paths.setdefault(prefix + operation.path, {"parameters": [_UID]})
+            assert isinstance(item, dict)
+            item[operation.method] = _caching_operation(operation, alias=number > 0)
+    return paths
+
+
+def _caching_operation(operation: _Operation, *, alias: bool) -> _Json:
+    made: _Json = {
+        "operationId": operation.id + ("ByUID" if alias else ""),
+        "tags": ["caching"],
+        "summary": operation.summary,
+        "description": f"Needs `{operation.action}` on the data source, by one of the scopes `datasources:*`, "
+        "`datasources:uid:*` and `datasources:uid:<uid>`.",
+        "responses": {
+            "200": {
+                "description": operation.message,
+                "content": _json("#/components/schemas/CacheConfigResponse"),
+            },
+            **_errors(*_ERRORS),
+        },
+    }
+    if operation.message == CLEANED:
+        made["parameters"] = [_SCOPE]
+    if operation.message == UPDATED:
+        made["requestBody"] = {"required": True, "content": _json("#/components/schemas/CacheConfigSetter")}
+    return made
+
+
+def _errors(*statuses: str) -> _Json:
+    return {status: {"$ref": f"#/components/responses/{_ERRORS[status][0]}"} for status in statuses}
+
+
+def _json(schema: str) -> _Json:
+    return {"application/json": {"schema": {"$ref": schema}}}
+
+
+def _schemas() -> _Json:
+    return {
+        "CacheConfigSetter": {
+            "type": "object",
+            "description": "Replaces the whole configuration: what is absent is false or 0.",
+            "properties": {name: _TYPES[kind] | _SETTER_NOTES.get(name, {}) for name, kind in SETTER.items()},
+        },
+        "CacheConfigResponse": {
+            "type": "object",
+            "required": list(_RESPONSE_TYPES),
+            "properties": _RESPONSE_TYPES,
+        },
+        "Error": {
+            "type": "object",
+            "required": ["message"],
+            "properties": {"message": {"type": "string"}},
+        },
+        "Forbidden": {
+            "type": "object",
+            "required": ["message"],
+            "properties": {
+                "title": {"type": "string"},
+                "message": {"type": "string"},
+                "accessErrorId": {"type": "string", "pattern": "^ACE[0-9]{10}$"},
+            },
+        },
+    }
+
+
+_UID: _Json = {
+    "name": "uid",
+    "in": "path",
+    "required": True,
+    "description": "The data source's uid, or its numeric id where no uid is equal to it.",
+    "schema": {"type": "string", "minLength": 1},
+}
+_SCOPE: _Json = {
+    "name": "scope",
+    "in": "query",
+    "description": "Absent, the cache of all data sources is cleaned, which needs permission on all of them.",
+    "schema": {"type": "string", "enum": ["datasource"]},
+}
+
+
+def _public(summary: str, media_type: str, *unhealthy: str) -> _Json:
+    answer = {"content": {media_type: {"schema": {"type": "object" if "json" in media_type else "string"}}}}
+    texts = {"200": summary, "503": "Starting or draining"}
+    return {
+        "get": {
+            "tags": ["operation"],
+            "summary": summary,
+            "security": [],
+            "responses": {
+                **{status: {"description": texts[status], **answer} for status in ("200", *unhealthy)},
+                **_errors("405"),
+            },
+        }
+    }
+
+
+_OPERATION_PATHS: _Json = {
+    "/-/healthy": _public("The process lives", "application/json"),
+    "/-/ready": _public("Ready to serve; degraded when the cache or a data source is down", "application/json", "503"),
+    "/metrics": _public("Metrics in Prometheus' text format", "text/plain"),
+    "/openapi.json": _public("This document", "application/json"),
+    "/-/reload": {
+        "post": {
+            "tags": ["operation"],
+            "summary": "Load the configuration again",
+            "description": f"Needs `{Action.WRITE}` on `datasources:*`.",
+            "responses": {
+                "200": {
+                    "description": "The new configuration is in force",
+                    "content": _json("#/components/schemas/Error"),
+                },
+                **_errors("400", "401", "403", "405", "415", "500"),
+            },
+        }
+    },
+}

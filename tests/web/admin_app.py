@@ -1,0 +1,87 @@
+"""The Caching API on a real listener, over a real settings file."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from proxy.config.schema import Auth, Config, Source, SourceCache, Token
+from proxy.settings.book import Book
+from proxy.settings.file import FileSettings
+from proxy.settings.store import SettingsStore
+from proxy.web import caching_api, openapi
+from proxy.web.access import Access
+from proxy.web.cleaning import Cleaner
+from proxy.web.errors import json_errors
+
+READ, WRITE = "datasources.caching:read", "datasources.caching:write"
+TOKENS = {
+    "admin": {READ: ["datasources:*"], WRITE: ["datasources:*"]},
+    "reader": {READ: ["datasources:uid:*"]},
+    "writer": {WRITE: ["datasources:uid:*"]},
+    "one": {READ: ["datasources:uid:jZrmlLCGka"], WRITE: ["datasources:uid:jZrmlLCGka"]},
+    "nobody": {},
+}
+UID = "jZrmlLCGka"
+URL = "http://localhost:9090"
+
+CONFIG = Config(
+    auth=Auth(
+        tokens=tuple(
+            Token(name=name, sha256=hashlib.sha256(name.encode()).hexdigest(), permissions=permissions)
+            for name, permissions in TOKENS.items()
+        )
+    ),
+    datasources=(
+        Source(uid=UID, id=1, url=URL),
+        Source(uid="7", url=URL, cache=SourceCache(enabled=True)),
+        Source(uid="other", id=7, url=URL),
+        Source(uid="eight", id=8, url=URL),
+    ),
+)
+
+
+@dataclass
+class Clearing:
+    """A cache store's `clear`, which may be told to fail."""
+
+    results: list[bool] = field(default_factory=list)
+    calls: list[str | None] = field(default_factory=list)
+
+    async def clear(self, uid: str | None = None) -> bool:
+        self.calls.append(uid)
+        return self.results.pop(0) if self.results else True
+
+
+@dataclass
+class Admin:
+    client: TestClient[web.Request, web.Application]
+    book: Book
+    clearing: Clearing
+    failures: list[int] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def admin(directory: Path, store: SettingsStore | None = None) -> AsyncIterator[Admin]:
+    book = Book(store or FileSettings(directory), CONFIG, poll_seconds=0.01)
+    clearing = Clearing()
+    failures: list[int] = []
+    cleaner = Cleaner(clearing.clear, failed=lambda: failures.append(1), retry_seconds=0.001)
+    app = web.Application(middlewares=[json_errors])
+    app.add_routes(caching_api.routes(book, cleaner, Access(CONFIG.auth)))
+
+    async def document(_: web.Request) -> web.Response:
+        return web.json_response(openapi.document())
+
+    app.router.add_get("/openapi.json", document)
+    await book.start()
+    try:
+        async with TestClient(TestServer(app)) as client:
+            yield Admin(client=client, book=book, clearing=clearing, failures=failures)
+    finally:
+        await cleaner.close()
+        await book.close()

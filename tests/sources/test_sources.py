@@ -109,11 +109,11 @@ READS = [
         target=f"{LOGSQL}/query",
         method="POST",
         content_type=FORM,
-        body=b"query=*&limit=2",
+        body=b"query=*&limit=2&start=1&end=2",
     ),
     Ask(source=victorialogs, target=f"{LOGSQL}/stats_query?query=*&time=1"),
-    Ask(source=victorialogs, target=f"{LOGSQL}/hits?query=*&step=1m"),
-    Ask(source=victorialogs, target=f"{LOGSQL}/field_names?query=*"),
+    Ask(source=victorialogs, target=f"{LOGSQL}/hits?query=*&step=1m&start=1&end=2"),
+    Ask(source=victorialogs, target=f"{LOGSQL}/field_names?query=*&start=1&end=2"),
     Ask(source=pyroscope, target=f"{CONNECT}/SelectSeries", method="POST", content_type="application/proto"),
     Ask(source=pyroscope, target=f"{CONNECT}/LabelNames", method="POST", content_type=JSON, body=b"{}"),
     Ask(
@@ -128,7 +128,7 @@ READS = [
 ]
 
 FAILS = [
-    (Ask(source=loki, target=f"{LOKI}/query_range?query=make_partial"), 200, b'"warnings":["'),
+    (Ask(source=loki, target=f"{LOKI}/query_range?query=make_partial&start=1&end=2"), 200, b'"warnings":["'),
     (Ask(source=loki, target=f"{LOKI}/query_range?query=make_plain_error"), 400, b"parse error"),
     (
         Ask(
@@ -181,7 +181,7 @@ FAILS = [
         b"\x18\x01\x22",
     ),
     (Ask(source=tempo, target="/api/v2/traces/00"), 404, b"not found"),
-    (Ask(source=jaeger, target="/api/traces?service=make_error"), 200, b'"errors":[{'),
+    (Ask(source=jaeger, target="/api/traces?service=make_error&start=1&end=2"), 200, b'"errors":[{'),
     (Ask(source=jaeger, target="/api/traces/00"), 404, b'"data":null'),
     (Ask(source=zipkin, target="/api/v2/trace/00"), 404, b"not found"),
     (Ask(source=opentsdb, target="/api/query?m=sum:make_error"), 400, b'{"error":{"code":400'),
@@ -241,7 +241,7 @@ async def test_the_ways_to_fail(aiohttp_client: AiohttpClient, it: Ask, status: 
 
 async def test_a_cut_line(aiohttp_client: AiohttpClient) -> None:
     client = await aiohttp_client(victorialogs.make())
-    _, body = await ask(client, Ask(source=victorialogs, target=f"{LOGSQL}/query?query=make_cut"))
+    _, body = await ask(client, Ask(source=victorialogs, target=f"{LOGSQL}/query?query=make_cut&end=2"))
     assert body
     assert not body.endswith(b"\n")
 

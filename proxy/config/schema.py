@@ -30,7 +30,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every section has in common: immutable, keyword-only, unknown keys refused."""
 
 
-class Server(Section):
+class Server(Section, frozen=True):
     listen: str = "127.0.0.1:8690"
     admin_listen: str = "127.0.0.1:8691"
     data_dir: str = ""  # empty: $XDG_STATE_HOME/millpond, or ~/.local/state/millpond
@@ -38,17 +38,17 @@ class Server(Section):
     max_request_body_mb: float = 1  # of a call that may be answered from the cache; larger ones pass uncached
 
 
-class Redis(Section):
+class Redis(Section, frozen=True):
     url: Secret = Secret("redis://localhost:6379")
     cluster: str = ""
     prefix: str = "millpond"
 
 
-class Memory(Section):
+class Memory(Section, frozen=True):
     max_size_mb: float = 256
 
 
-class Caching(Section):
+class Caching(Section, frozen=True):
     """Grafana's `[caching]`, with its vocabulary."""
 
     enabled: bool = True
@@ -63,7 +63,7 @@ class Caching(Section):
     memory: Memory = Memory()
 
 
-class Token(Section):
+class Token(Section, frozen=True):
     """`permissions` maps `datasources.caching:read|write` to scopes."""
 
     name: str
@@ -71,11 +71,11 @@ class Token(Section):
     permissions: dict[str, list[str]]
 
 
-class Auth(Section):
+class Auth(Section, frozen=True):
     tokens: tuple[Token, ...] = ()
 
 
-class SourceCache(Section):
+class SourceCache(Section, frozen=True):
     """First values: what the API changed afterwards wins. A TTL given here means `useDefaultTTL: false`."""
 
     enabled: bool = False
@@ -83,33 +83,33 @@ class SourceCache(Section):
     ttl_resources_ms: Duration | None = field(default=None, name="ttl_resources")
 
 
-class Timeouts(Section):
+class Timeouts(Section, frozen=True):
     connect_ms: Duration = field(default=Duration(5 * SECOND), name="connect")
     first_byte_ms: Duration = field(default=Duration(60 * SECOND), name="first_byte")
     between_bytes_ms: Duration = field(default=Duration(60 * SECOND), name="between_bytes")
     total_ms: Duration = field(default=Duration(5 * MINUTE), name="total")  # of a call that may be kept; 0: none
 
 
-class Tls(Section):
+class Tls(Section, frozen=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
     insecure_skip_verify: bool = False
 
 
-class BasicAuth(Section):
+class BasicAuth(Section, frozen=True):
     username: str
     password: Secret = Secret("")
 
 
-class Identity(Section):
+class Identity(Section, frozen=True):
     """Lower-case header names: `drop` are no part of a caller's identity, `keep` are, though they are noise elsewhere."""
 
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
 
 
-class Source(Section):
+class Source(Section, frozen=True):
     """A data source. `uid` is unique in the file, `[A-Za-z0-9_-]{1,40}`."""
 
     uid: str
@@ -134,12 +134,12 @@ class Source(Section):
     stale_if_error_ms: Duration = field(default=Duration(0), name="stale_if_error")
 
 
-class Telemetry(Section):
+class Telemetry(Section, frozen=True):
     log_format: str = "logfmt"  # logfmt | json | console
     log_level: str = "info"  # debug | info | warning | error
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     server: Server = Server()
     caching: Caching = Caching()
     auth: Auth = Auth()

@@ -178,7 +178,7 @@ def _config(fields: dict[str, object], source: SourceSettings) -> CacheConfig:
     for name, kind in SETTER.items():
         if name in fields and type(fields[name]) is not kind:  # not isinstance: true is an int in Python
             raise BadRequest(f"Invalid body: {name} must be {_NAMES[kind]}, not {_shown(fields[name])}.")
-    if fields.get("dataSourceUID", source.uid) != source.uid:
+    if fields.get("dataSourceUID") not in (None, "", source.uid):
         raise BadRequest("Invalid body: dataSourceUID is not that of the data source in the path.")
     if fields.get("dataSourceID") not in (None, 0, source.id):
         raise BadRequest("Invalid body: dataSourceID is not that of the data source in the path.")

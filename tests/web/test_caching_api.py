@@ -71,7 +71,9 @@ def settings(answer: dict[str, Any]) -> tuple[bool, bool, int, int]:
         ("POST", "/clean", None, "Data source cache cleaned"),
     ],
 )
-@pytest.mark.parametrize("prefix", [f"/api/datasources/{UID}", f"/api/datasources/uid/{UID}", "/api/datasources/1"])
+@pytest.mark.parametrize(
+    "prefix", [f"/api/datasources/{UID}", f"/api/datasources/uid/{UID}", "/api/datasources/1"]
+)
 async def test_every_answer_has_its_message_and_all_ten_fields(
     api: Admin, prefix: str, method: str, path: str, body: dict[str, Any] | None, message: str
 ) -> None:
@@ -237,17 +239,19 @@ async def test_a_bad_body_is_refused_and_nothing_changes(api: Admin, body: bytes
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 10_000_000])
 async def test_a_large_body_is_refused(api: Admin, size: int) -> None:
     before = api.book.snapshot
-    status, answer = await ask(api, "POST", CACHE, data=io.BytesIO(b"{}".ljust(size)), headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    status, answer = await ask(api, "POST", CACHE, data=io.BytesIO(b"{}".ljust(size)), headers=headers)
     assert status == 413
     assert "65536 bytes" in answer["message"]
     assert api.book.snapshot is before
     largest = b"{}".ljust(64 * 1024)
-    assert (await ask(api, "POST", CACHE, data=largest, headers={"Content-Type": "application/json"}))[0] == 200
+    assert (await ask(api, "POST", CACHE, data=largest, headers=headers))[0] == 200
 
 
 @pytest.mark.parametrize("path", ["", "/enable", "/disable", "/clean"])
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx"]
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx"],
 )
 async def test_a_body_of_another_type_is_refused(api: Admin, path: str, content_type: str) -> None:
     before = api.book.snapshot
@@ -289,7 +293,9 @@ async def test_a_body_where_none_is_needed_is_ignored(api: Admin, path: str) -> 
         ("PATCH", "/cache/disable", "POST"),
     ],
 )
-async def test_another_method_is_answered_with_those_allowed(api: Admin, method: str, path: str, allow: str) -> None:
+async def test_another_method_is_answered_with_those_allowed(
+    api: Admin, method: str, path: str, allow: str
+) -> None:
     async with api.client.request(method, f"/api/datasources/{UID}{path}", headers=HEADERS) as response:
         assert response.status == 405
         assert response.headers["Allow"] == allow
@@ -297,7 +303,9 @@ async def test_another_method_is_answered_with_those_allowed(api: Admin, method:
         assert await response.json() == {"message": "Method not allowed"}
 
 
-@pytest.mark.parametrize("path", ["/", "/api/datasources", f"{CACHE}/", f"{CACHE}/x", "/api/datasources//cache"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/datasources", f"{CACHE}/", f"{CACHE}/x", "/api/datasources//cache"]
+)
 async def test_another_path_is_not_found_in_json(api: Admin, path: str) -> None:
     assert await ask(api, "GET", path) == (404, {"message": "Not found"})
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
 import pytest
 
 from proxy.web import caching_api, openapi

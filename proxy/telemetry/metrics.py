@@ -1,0 +1,162 @@
+"""Every metric, declared once. The only file that knows prometheus_client.
+
+No label that a user can grow: sources come from the configuration, everything else from closed lists. The first three
+are Grafana's own histograms under our prefix.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from .. import __version__
+from ..core.model import Kind, Reason, XCache
+
+_GRAFANA_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100)
+_LOOKED_UP = frozenset((XCache.HIT, XCache.MISS, XCache.ERROR))
+
+
+class Metrics:
+    """What happened, counted. Each instance has a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"millpond_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"millpond_{name}", text, labels, buckets=_GRAFANA_BUCKETS, registry=registry)
+
+        self._query_seconds = histogram(
+            "caching_query_caching_request_duration_seconds",
+            "Time to answer a query, by what the cache did.",
+            *("datasource_type", "cache", "query_type"),
+        )
+        self._should_cache_seconds = histogram(
+            "caching_should_cache_query_request_duration_seconds",
+            "Time to answer a query, by whether its answer may be cached.",
+            *("datasource_type", "cache", "shouldCache", "query_type"),
+        )
+        self._resource_seconds = histogram(
+            "caching_resource_caching_request_duration_seconds",
+            "Time to answer a resource call, by what the cache did.",
+            *("plugin_id", "cache"),
+        )
+        self._requests = counter("requests_total", "Requests, by what the cache did.", "datasource_uid", "cache")
+        self._bypasses = counter("bypasses_total", "Requests not looked up.", "datasource_uid", "reason")
+        self._not_stored = counter("not_stored_total", "Answers not stored.", "datasource_uid", "reason")
+        self._stored = counter("stored_total", "Answers stored.", "datasource_uid")
+        self._stored_bytes = counter("stored_bytes_total", "Bytes of stored answers.", "datasource_uid")
+        self._sent_bytes = counter("sent_bytes_total", "Bytes of bodies sent to clients.", "datasource_uid", "cache")
+        self._coalesced = counter("coalesced_total", "Requests that waited for another's fetch.", "datasource_uid")
+        self._saved = counter(
+            "upstream_saved_seconds_total", "Time that sources would have taken to answer the hits.", "datasource_uid"
+        )
+        self._upstream_seconds = histogram(
+            "upstream_fetch_duration_seconds", "Time to fetch an answer that may be cached.", "datasource_uid"
+        )
+        self._upstream_errors = counter("upstream_errors_total", "Failed fetches.", "datasource_uid", "kind")
+        self._store_errors = counter("store_errors_total", "Failed calls of the cache's store.", "operation", "kind")
+        self._settings_errors = counter("settings_errors_total", "Failures of the settings' store.", "kind")
+        self._reloads = counter("config_reloads_total", "Reloads of the configuration.", "result")
+        self._reload_time = Gauge(
+            "millpond_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last loaded.",
+            registry=registry,
+        )
+        build = Gauge("millpond_build_info", "What runs.", ("version",), registry=registry)
+        build.labels(__version__).set(1)
+        self._reload_time.set_to_current_time()
+        # prometheus_client looks a child up under a lock and by str() of each label: remembered, it costs a dict get.
+        self._answered_children = cache(self._children)
+
+    def answered(
+        self,
+        *,
+        uid: str,
+        source_type: str,
+        kind: Kind | None,
+        x_cache: XCache,
+        reason: Reason | None,
+        seconds: float,
+        size_bytes: int,
+    ) -> None:
+        """A request was answered. `kind` is None for what is no cacheable call; `reason` is why it was not looked up or
+        not stored.
+        """
+        observe, requests, sent_bytes, bypasses = self._answered_children(uid, source_type, kind, x_cache, reason)
+        for histogram in observe:
+            histogram.observe(seconds)
+        requests.inc()
+        sent_bytes.inc(size_bytes)
+        if bypasses is not None:
+            bypasses.inc()
+
+    def _children(
+        self, uid: str, source_type: str, kind: Kind | None, x_cache: XCache, reason: Reason | None
+    ) -> tuple[tuple[Histogram, ...], Counter, Counter, Counter | None]:
+        observe: tuple[Histogram, ...] = ()
+        if kind is Kind.QUERY:
+            should_cache = str(x_cache in _LOOKED_UP and reason is None).lower()
+            observe = (
+                self._query_seconds.labels(source_type, x_cache, "dashboard"),
+                self._should_cache_seconds.labels(source_type, x_cache, should_cache, "dashboard"),
+            )
+        elif kind is Kind.RESOURCE:
+            observe = (self._resource_seconds.labels(source_type, x_cache),)
+        bypassed = reason is not None and x_cache not in _LOOKED_UP
+        return (
+            observe,
+            self._requests.labels(uid, x_cache),
+            self._sent_bytes.labels(uid, x_cache),
+            self._bypasses.labels(uid, reason) if bypassed else None,
+        )
+
+    def stored(self, *, uid: str, size_bytes: int) -> None:
+        self._stored.labels(uid).inc()
+        self._stored_bytes.labels(uid).inc(size_bytes)
+
+    def not_stored(self, *, uid: str, reason: Reason) -> None:
+        self._not_stored.labels(uid, reason).inc()
+
+    def coalesced(self, *, uid: str) -> None:
+        self._coalesced.labels(uid).inc()
+
+    def upstream(self, *, uid: str, seconds: float) -> None:
+        self._upstream_seconds.labels(uid).observe(seconds)
+
+    def upstream_failed(self, *, uid: str, kind: str) -> None:
+        self._upstream_errors.labels(uid, kind).inc()
+
+    def saved(self, *, uid: str, seconds: float) -> None:
+        self._saved.labels(uid).inc(seconds)
+
+    def store_failed(self, *, operation: str, kind: str) -> None:
+        self._store_errors.labels(operation, kind).inc()
+
+    def settings_failed(self, *, kind: str) -> None:
+        self._settings_errors.labels(kind).inc()
+
+    def reloaded(self, *, ok: bool) -> None:
+        self._reloads.labels("ok" if ok else "failed").inc()
+        if ok:
+            self._reload_time.set_to_current_time()
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when the metrics are."""
+        self._registry.register(_Read(f"millpond_{name}", text, read))
+
+    def exposition(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Read(Collector):
+    def __init__(self, name: str, text: str, read: Callable[[], float]) -> None:
+        self._name, self._text, self._read = name, text, read
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return [GaugeMetricFamily(self._name, self._text, value=self._read())]

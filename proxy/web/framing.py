@@ -1,0 +1,67 @@
+"""What a request line and a Host may be. aiohttp's parser has refused broken framing before; these it lets through."""
+
+import re
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..errors import BadRequest, MillpondError
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+_SCHEME = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+
+class MethodRefused(MillpondError):
+    status = 501
+
+
+class VersionRefused(MillpondError):
+    status = 505
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Raw path (begins with "/") and raw query of a request line."""
+
+    path: str
+    query: str
+
+
+def check(request: web.BaseRequest) -> Target:
+    """The target of a request that may go on. Raises MillpondError for what RFC 9112 refuses or we do not serve."""
+    if request.method not in METHODS:
+        raise MethodRefused(f"The method is not one of {', '.join(sorted(METHODS))}.")
+    if tuple(request.version) not in ((1, 0), (1, 1)):
+        raise VersionRefused("The HTTP version is neither 1.0 nor 1.1.")
+    hosts = request.headers.getall("Host", ())
+    if len(hosts) > 1 or (not hosts and tuple(request.version) == (1, 1)):
+        raise BadRequest("The request must have exactly one Host header (RFC 9112, section 3.2).")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise BadRequest("The Host header is no host and port (RFC 9110, section 7.2).")
+    return _target(request.raw_path)
+
+
+def _target(raw: str) -> Target:
+    """Absolute form loses its authority: it chooses neither the source nor the Host that the source sees."""
+    if not raw.startswith("/"):
+        absolute = _SCHEME.match(raw)
+        if absolute is None:
+            raise BadRequest("The request target is neither a path nor an http URL.")
+        raw = raw[absolute.end() :]
+        if not raw.startswith("/"):
+            raw = f"/{raw}"
+    if "#" in raw:
+        raise BadRequest("The request target has a fragment; send it without.")
+    path, _, query = raw.partition("?")
+    return Target(path, query)
+
+
+def is_websocket(request: web.BaseRequest) -> bool:
+    connection = ",".join(request.headers.getall("Connection", ())).lower()
+    return (
+        request.method == "GET"
+        and request.headers.get("Upgrade", "").strip().lower() == "websocket"
+        and "upgrade" in (token.strip() for token in connection.split(","))
+    )

@@ -2,6 +2,7 @@
 one another (Varnish's hit-for-miss).
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from ..core.model import Key
@@ -15,13 +16,13 @@ class Uncacheable:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._until: dict[Key, float] = {}
+        self._until: OrderedDict[Key, float] = OrderedDict()
 
     def remember(self, key: Key) -> None:
         self._until.pop(key, None)
         self._until[key] = self._monotonic() + REMEMBER_SECONDS
         if len(self._until) > REMEMBER_AT_MOST:
-            del self._until[next(iter(self._until))]
+            self._until.popitem(last=False)
 
     def __contains__(self, key: Key) -> bool:
         until = self._until.get(key)

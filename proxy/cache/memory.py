@@ -1,0 +1,138 @@
+"""Entries in this process, bounded by bytes. Eviction is S3-FIFO (Yang et al., SOSP 2023).
+
+New entries wait in a small queue; those that are asked for again move to the main one, the others leave and only their
+keys are remembered for a while. So a flood of keys that are asked once passes through a tenth of the space, and the hot
+set stays. Both queues are FIFOs with a counter: a hit moves nothing.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from ..core.model import Entry, Key
+from .store import ABSENT, Found, Lookup
+
+BOOKKEEPING_BYTES = 700
+"""What an entry costs besides its body and headers, measured: key, objects, its place in a queue."""
+
+_SMALL_SHARE = 0.1
+_MOST_HITS = 3
+_GHOSTS_PER_ENTRY = 1
+
+
+class _Item:
+    __slots__ = ("entry", "hits", "size_bytes", "stored_at")
+
+    def __init__(self, entry: Entry, stored_at: float) -> None:
+        self.entry = entry
+        self.stored_at = stored_at
+        self.size_bytes = entry.size_bytes + BOOKKEEPING_BYTES
+        self.hits = 0
+
+
+class MemoryStore:
+    """A `Store`. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self, *, max_size_bytes: int, max_value_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_bytes = max_size_bytes
+        self._max_value_bytes = max_value_bytes
+        self._clock = clock
+        self._small: OrderedDict[Key, _Item] = OrderedDict()
+        self._main: OrderedDict[Key, _Item] = OrderedDict()
+        self._ghosts: OrderedDict[Key, None] = OrderedDict()
+        self._small_bytes = 0
+        self._main_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self._small_bytes + self._main_bytes
+
+    def __len__(self) -> int:
+        return len(self._small) + len(self._main)
+
+    async def get(self, key: Key) -> Lookup:
+        item = self._main.get(key) or self._small.get(key)
+        if item is None:
+            return ABSENT
+        age_ms = int((self._clock() - item.stored_at) * 1000)
+        if age_ms >= item.entry.keep_ms:
+            self._drop(key)
+            return ABSENT
+        if item.hits < _MOST_HITS:
+            item.hits += 1
+        return Found(item.entry, age_ms)
+
+    async def put(self, key: Key, entry: Entry) -> bool:
+        item = _Item(entry, self._clock())
+        if len(entry.body) > self._max_value_bytes or item.size_bytes > self._max_bytes:
+            return False
+        known = self._drop(key) or key in self._ghosts
+        self._make_room(item.size_bytes)
+        if known:
+            self._ghosts.pop(key, None)
+            self._main[key] = item
+            self._main_bytes += item.size_bytes
+        else:
+            self._small[key] = item
+            self._small_bytes += item.size_bytes
+        return True
+
+    async def clear(self, uid: str | None = None) -> bool:
+        if uid is None:
+            for queue in (self._small, self._main, self._ghosts):
+                queue.clear()
+            self._small_bytes = self._main_bytes = 0
+        else:
+            for key in [key for queue in (self._small, self._main) for key in queue if key.uid == uid]:
+                self._drop(key)
+        return True
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def _drop(self, key: Key) -> bool:
+        item = self._small.pop(key, None)
+        if item is not None:
+            self._small_bytes -= item.size_bytes
+            return True
+        item = self._main.pop(key, None)
+        if item is not None:
+            self._main_bytes -= item.size_bytes
+            return True
+        return False
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Evict until an item of `size_bytes` fits."""
+        while self.size_bytes + size_bytes > self._max_bytes:
+            if self._small and (self._small_bytes > _SMALL_SHARE * self._max_bytes or not self._main):
+                self._evict_from_small()
+            else:
+                self._evict_from_main()
+
+    def _evict_from_small(self) -> None:
+        key, item = self._small.popitem(last=False)
+        self._small_bytes -= item.size_bytes
+        if item.hits and not self._expired(item):
+            item.hits = 0
+            self._main[key] = item
+            self._main_bytes += item.size_bytes
+            return
+        self._ghosts[key] = None
+        if len(self._ghosts) > max(1, _GHOSTS_PER_ENTRY * len(self)):
+            self._ghosts.popitem(last=False)
+
+    def _evict_from_main(self) -> None:
+        key, item = self._main.popitem(last=False)
+        if item.hits and not self._expired(item):
+            item.hits -= 1
+            self._main[key] = item
+        else:
+            self._main_bytes -= item.size_bytes
+
+    def _expired(self, item: _Item) -> bool:
+        return (self._clock() - item.stored_at) * 1000 >= item.entry.keep_ms

@@ -1,0 +1,56 @@
+"""An entry as bytes, for a store outside this process. What does not read back exactly is no entry.
+
+    magic "MP" · version · coding · digest (32) · ttl_ms · keep_ms · fetch_ms · length of headers · crc32 · headers · body
+
+Not pickle: whoever can write to the Redis would run code here. The whole digest of the key is inside and compared, so an
+entry that was copied over another is none; the checksum is over everything but itself.
+"""
+
+import struct
+import zlib
+
+import orjson
+
+from ..core.model import Entry, Key
+
+_HEAD = struct.Struct(">2sBB32sQQQI")
+_CRC = struct.Struct(">I")
+_MAGIC = b"MP"
+_VERSION = 1
+_CODINGS = ("identity", "gzip", "deflate", "x-gzip")
+_BODY_AT = _HEAD.size + _CRC.size
+
+
+def encode(key: Key, entry: Entry) -> bytes:
+    headers = orjson.dumps(entry.headers)
+    coding = _CODINGS.index(entry.encoding)
+    head = _HEAD.pack(
+        _MAGIC, _VERSION, coding, key.digest, entry.ttl_ms, entry.keep_ms, entry.fetch_ms, len(headers)
+    )
+    crc = zlib.crc32(entry.body, zlib.crc32(headers, zlib.crc32(head)))
+    return b"".join((head, _CRC.pack(crc), headers, entry.body))
+
+
+def decode(key: Key, value: bytes) -> Entry | None:
+    """The entry, or None for anything that `encode` did not make for this key."""
+    if len(value) < _BODY_AT:
+        return None
+    magic, version, coding, digest, ttl_ms, keep_ms, fetch_ms, headers_length = _HEAD.unpack_from(value)
+    if magic != _MAGIC or version != _VERSION or digest != key.digest or coding >= len(_CODINGS):
+        return None
+    (crc,) = _CRC.unpack_from(value, _HEAD.size)
+    if zlib.crc32(memoryview(value)[_BODY_AT:], zlib.crc32(memoryview(value)[: _HEAD.size])) != crc:
+        return None
+    body_at = _BODY_AT + headers_length
+    try:
+        headers = tuple((str(name), str(text)) for name, text in orjson.loads(value[_BODY_AT:body_at]))
+    except (ValueError, TypeError):
+        return None
+    return Entry(
+        headers=headers,
+        encoding=_CODINGS[coding],
+        body=value[body_at:],
+        ttl_ms=ttl_ms,
+        keep_ms=keep_ms,
+        fetch_ms=fetch_ms,
+    )

@@ -49,12 +49,12 @@ def _post(request: Request) -> Call | Pass:
         statements, judge = request.body, _judge_graphql
     elif media_type in _JSON:
         try:
-            operations = _operations(orjson.loads(request.body))
+            documents = _documents(orjson.loads(request.body))
         except orjson.JSONDecodeError:
             return Pass(reason=Reason.BODY)
-        if operations:
+        if documents:
             # Parsed for the escapes, and raw for the first of two equal keys.
-            statements, judge = orjson.dumps(operations) + request.body, _judge_graphql
+            statements, judge = b"\n".join((*documents, request.body)), _judge_graphql
     if _ACTS.search(statements):
         return Pass(reason=Reason.STATEMENT)
     return _exact_post(request, judge)
@@ -75,10 +75,11 @@ def _exact_post(request: Request, judge: Judge) -> Call:
     )
 
 
-def _operations(body: object) -> list[object]:
-    """The operations of a GraphQL-over-HTTP body, single or batched; empty for any other JSON."""
-    candidates = body if isinstance(body, list) else [body]
-    return [each for each in candidates if isinstance(each, dict) and isinstance(each.get("query"), str)]
+def _documents(body: object) -> list[bytes]:
+    """The documents of a GraphQL-over-HTTP body, single or batched; none for any other JSON."""
+    operations = body if isinstance(body, list) else [body]
+    texts = [operation.get("query") for operation in operations if isinstance(operation, dict)]
+    return [text.encode() for text in texts if isinstance(text, str)]
 
 
 def _judge_graphql(answer: Answer) -> Reason | None:

@@ -79,6 +79,11 @@ def test_graphql_that_reads_is_kept(query: str) -> None:
     assert asked.judge(answer(b'{"data": ')) is Reason.MALFORMED
 
 
+def test_variables_may_be_nested_deeply() -> None:
+    deep = b'{"query": "{ a }", "variables": ' + b"[" * 500 + b"]" * 500 + b"}"
+    call(DIALECT, "/graphql", method="POST", body=deep, headers=JSON)
+
+
 def test_errors_in_another_api_are_its_own_affair() -> None:
     asked = call(DIALECT, "/read/a", method="POST", body=b'{"from": 1}', headers=JSON)
     assert asked.judge(answer(b'{"errors": [1]}')) is None

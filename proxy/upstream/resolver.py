@@ -4,11 +4,12 @@ Looked at when a connection is made, not when the configuration is read: a name 
 rebinding).
 """
 
-import ipaddress
 import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
+
+from ..core.addresses import is_link_local
 
 
 class CheckedResolver(AbstractResolver):
@@ -26,13 +27,3 @@ class CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._resolver.close()
-
-
-def is_link_local(host: str) -> bool:
-    """Of an address in text, IPv4 in IPv6 too; False for a name."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_link_local

@@ -1,0 +1,187 @@
+"""The command line. What a command does not need is not imported: `--help` and `check-config` start no server."""
+
+import argparse
+import http.client
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import __version__
+from .config.dump import dump
+from .config.load import Flags, Loaded, load
+from .errors import ConfigError
+
+_SETTINGS: tuple[tuple[str, str, str, str], ...] = (
+    ("--listen", "server.listen", "HOST:PORT", "where the data sources are served"),
+    (
+        "--admin-listen",
+        "server.admin_listen",
+        "HOST:PORT",
+        "where the Caching API, health and metrics are served",
+    ),
+    (
+        "--redis",
+        "caching.redis.url",
+        "URL",
+        "keep answers and settings in this Redis; sets caching.backend to redis",
+    ),
+    ("--data-dir", "server.data_dir", "DIR", "settings and the admin token"),
+    ("--ttl", "caching.ttl", "DURATION", "default TTL"),
+    ("--log-format", "telemetry.log_format", "logfmt|json|console", "form of the log"),
+    ("--log-level", "telemetry.log_level", "LEVEL", "debug, info, warning or error"),
+)
+"""Flag, path in the file, metavariable, help. The environment variable is the path's, the default the schema's."""
+_DEFAULTS = {
+    "server.listen": "127.0.0.1:8690",
+    "server.admin_listen": "127.0.0.1:8691",
+    "caching.redis.url": "redis://localhost:6379",
+    "server.data_dir": "$XDG_STATE_HOME/millpond",
+    "caching.ttl": "5m",
+    "telemetry.log_format": "logfmt",
+    "telemetry.log_level": "info",
+}
+_COMMANDS = ("serve", "check-config", "print-config", "healthcheck", "token", "openapi")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 failed or a configuration that cannot be used, 2 usage."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not any(argument in (*_COMMANDS, "-h", "--help", "--version") for argument in arguments):
+        arguments.insert(0, "serve")
+    parsed = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = parsed.command
+    try:
+        return command(parsed)
+    except ConfigError as error:
+        return _print_problems(error, getattr(parsed, "file", None) or getattr(parsed, "config", None))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="millpond",
+        description="A caching reverse proxy for Grafana's data sources. Without a command: serve.",
+        epilog="Order: defaults, then the file, then the environment, then the flags. Every other key of the file that "
+        "is not in a list is MILLPOND_<SECTION>_<KEY> in the environment.",
+    )
+    parser.add_argument("--version", action="version", version=f"millpond {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = _add(commands, "serve", _serve, "run the proxy (the default)")
+    _add_flags(serve)
+    check = _add(
+        commands, "check-config", _check_config, "check a configuration file; every error with its path"
+    )
+    check.add_argument("file", metavar="FILE")
+    _add_flags(
+        _add(commands, "print-config", _print_config, "print the effective configuration, secrets redacted")
+    )
+    _add_flags(_add(commands, "healthcheck", _healthcheck, "exit 0 when the admin listener says ready"))
+    _add_flags(_add(commands, "token", _token, "print the admin token of the data directory"))
+    _add(commands, "openapi", _openapi, "print the API document that is served")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="configuration file [MILLPOND_CONFIG; none]")
+    parser.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="one data source, which also owns the root path [MILLPOND_UPSTREAM; none]",
+    )
+    parser.add_argument("--type", metavar="TYPE", help="its type [MILLPOND_TYPE; prometheus]")
+    parser.add_argument("--uid", metavar="UID", help="its uid [MILLPOND_UID; default]")
+    for flag, path, metavar, text in _SETTINGS:
+        variable = f"MILLPOND_{path.replace('.', '_').upper()}"
+        parser.add_argument(flag, metavar=metavar, dest=path, help=f"{text} [{variable}; {_DEFAULTS[path]}]")
+
+
+def _load(parsed: argparse.Namespace) -> Loaded:
+    given = vars(parsed)
+    settings = {path: given[path] for _, path, _, _ in _SETTINGS if given.get(path) is not None}
+    if "caching.redis.url" in settings:
+        settings["caching.backend"] = "redis"
+    flags = Flags(
+        config=parsed.config, upstream=parsed.upstream, type=parsed.type, uid=parsed.uid, settings=settings
+    )
+    return load(flags, os.environ)
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    loaded = _load(parsed)
+    for path, text in loaded.warnings:
+        print(f"millpond: warning: {path}: {text}", file=sys.stderr)
+    from .app import serve
+
+    return serve(loaded.config, lambda: _load(parsed).config)
+
+
+def _check_config(parsed: argparse.Namespace) -> int:
+    loaded = load(Flags(config=parsed.file), os.environ)
+    for path, text in loaded.warnings:
+        print(f"{parsed.file}: warning: {path}: {text}")
+    print(f"{parsed.file}: ok")
+    return 0
+
+
+def _print_config(parsed: argparse.Namespace) -> int:
+    print(dump(_load(parsed).config), end="")
+    return 0
+
+
+def _healthcheck(parsed: argparse.Namespace) -> int:
+    host, _, port = _load(parsed).config.server.admin_listen.rpartition(":")
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    try:
+        connection.request("GET", "/-/ready")
+        response = connection.getresponse()
+        print(response.read().decode(errors="replace").strip())
+        return 0 if response.status == 200 else 1
+    except (OSError, http.client.HTTPException) as error:
+        print(f"millpond: nothing ready at {host}:{port}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        connection.close()
+
+
+def _token(parsed: argparse.Namespace) -> int:
+    from .web.access import read_admin_token
+
+    data_dir = Path(_load(parsed).config.server.data_dir)
+    token = read_admin_token(data_dir)
+    if token is None:
+        print(
+            f"millpond: no admin token in {data_dir}: it is made at the first start without tokens in the configuration",
+            file=sys.stderr,
+        )
+        return 1
+    print(token)
+    return 0
+
+
+def _openapi(parsed: argparse.Namespace) -> int:
+    from .web.openapi import document
+
+    print(json.dumps(document(), indent=2))
+    return 0
+
+
+def _print_problems(error: ConfigError, file_name: str | None) -> int:
+    count = len(error.problems)
+    where = file_name or "the configuration"
+    print(f"millpond: {where} cannot be used ({count} problem{'s' if count > 1 else ''}):", file=sys.stderr)
+    for path, text in error.problems:
+        print(f"  {path}: {text}" if path else f"  {text}", file=sys.stderr)
+    return 1

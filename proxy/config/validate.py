@@ -1,0 +1,185 @@
+"""What a configuration of the right types may still not say. Every problem with its path; warnings apart."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..core.addresses import is_link_local
+from ..core.headers import HOP_BY_HOP
+from ..dialects.registry import KNOWN_TYPES
+from .schema import Caching, Config, Server, Source, Telemetry, Token
+
+MAX_TTL_MS = 31_536_000_000
+_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):(\d{1,5})")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SCOPE = re.compile(r"datasources:(?:\*|uid:\*|uid:[A-Za-z0-9_-]{1,40})")
+_ACTIONS = ("datasources.caching:read", "datasources.caching:write")
+_CHOICES = {
+    "backend": ("memory", "redis"),
+    "log_format": ("logfmt", "json", "console"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "policy": ("ttl", "http"),
+}
+
+Problem = tuple[str, str]
+
+
+def problems(config: Config) -> Iterator[Problem]:
+    yield from _server(config.server)
+    yield from _caching(config.caching)
+    yield from _telemetry(config.telemetry)
+    for index, token in enumerate(config.auth.tokens):
+        yield from _token(token, f"auth.tokens[{index}]")
+    for index, source in enumerate(config.datasources):
+        yield from _source(source, f"datasources[{index}]")
+    yield from _uniqueness(config)
+
+
+def warnings(config: Config) -> Iterator[Problem]:
+    """What works, and perhaps not as meant."""
+    for index, source in enumerate(config.datasources):
+        path = f"datasources[{index}]"
+        if source.type not in KNOWN_TYPES:
+            yield f"{path}.type", f"{source.type!r} is not known: only its GETs are cached, exactly as asked"
+        if source.tls.insecure_skip_verify:
+            yield f"{path}.tls.insecure_skip_verify", "the source's certificate is not verified"
+
+
+def _server(server: Server) -> Iterator[Problem]:
+    for key in ("listen", "admin_listen"):
+        match = _LISTEN.fullmatch(getattr(server, key))
+        if match is None or int(match[1]) > 65535:
+            yield f"server.{key}", "must be host:port, an IPv6 host in brackets"
+    if server.max_request_body_mb <= 0:
+        yield "server.max_request_body_mb", "must be above 0"
+
+
+def _caching(caching: Caching) -> Iterator[Problem]:
+    yield from _choice("caching.backend", caching.backend)
+    for key in ("ttl_ms", "max_ttl_ms"):
+        if getattr(caching, key) > MAX_TTL_MS:
+            yield f"caching.{key.removesuffix('_ms')}", "must be at most 365d"
+    for key in ("connection_timeout_ms", "read_timeout_ms", "write_timeout_ms"):
+        if getattr(caching, key) <= 0:
+            yield (
+                f"caching.{key.removesuffix('_ms')}",
+                "must be above 0: without it a hanging Redis hangs every user",
+            )
+    if caching.max_value_mb <= 0:
+        yield "caching.max_value_mb", "must be above 0"
+    if caching.memory.max_size_mb <= 0:
+        yield "caching.memory.max_size_mb", "must be above 0"
+    if not caching.redis.prefix:
+        yield "caching.redis.prefix", "must not be empty: a clean deletes by it"
+    if urlsplit(caching.redis.url).scheme not in ("redis", "rediss", "unix"):
+        yield "caching.redis.url", "must begin with redis://, rediss:// or unix://"
+    for address in filter(None, caching.redis.cluster.split(",")):
+        if not _LISTEN.fullmatch(address.strip()):
+            yield (
+                "caching.redis.cluster",
+                "must be a comma list of host:port; user, password and rediss go into url",
+            )
+
+
+def _telemetry(telemetry: Telemetry) -> Iterator[Problem]:
+    yield from _choice("telemetry.log_format", telemetry.log_format)
+    yield from _choice("telemetry.log_level", telemetry.log_level)
+
+
+def _choice(path: str, value: str) -> Iterator[Problem]:
+    choices = _CHOICES[path.rpartition(".")[2]]
+    if value not in choices:
+        yield path, f"must be one of {', '.join(choices)}"
+
+
+def _token(token: Token, path: str) -> Iterator[Problem]:
+    if not re.fullmatch(r"[0-9a-f]{64}", token.sha256):
+        yield f"{path}.sha256", 'must be 64 lower-case hex digits: printf %s "$TOKEN" | sha256sum'
+    for action, scopes in token.permissions.items():
+        if action not in _ACTIONS:
+            yield f"{path}.permissions.{action}", f"is not an action; known are {', '.join(_ACTIONS)}"
+        for index, scope in enumerate(scopes):
+            if not _SCOPE.fullmatch(scope):
+                yield (
+                    f"{path}.permissions.{action}[{index}]",
+                    "must be datasources:*, datasources:uid:* or datasources:uid:<uid>",
+                )
+
+
+def _source(source: Source, path: str) -> Iterator[Problem]:
+    if not _UID.fullmatch(source.uid):
+        yield f"{path}.uid", "must be 1 to 40 of A-Z a-z 0-9 _ -"
+    if source.id is not None and source.id < 1:
+        yield f"{path}.id", "must be 1 or above; leave it out to be given one"
+    if source.org_id < 1:
+        yield f"{path}.org_id", "must be 1 or above"
+    yield from _url(source.url, f"{path}.url")
+    yield from _choice(f"{path}.policy", source.policy)
+    for key in ("ttl_queries_ms", "ttl_resources_ms"):
+        ttl_ms = getattr(source.cache, key)
+        if ttl_ms is not None and ttl_ms > MAX_TTL_MS:
+            yield f"{path}.cache.{key.removesuffix('_ms')}", "must be at most 365d"
+    for key in ("connect_ms", "first_byte_ms", "between_bytes_ms"):
+        if getattr(source.timeouts, key) <= 0:
+            yield f"{path}.timeouts.{key.removesuffix('_ms')}", "must be above 0"
+    if source.max_concurrent < 1:
+        yield f"{path}.max_concurrent", "must be 1 or above"
+    for name, value in source.headers.items():
+        if not _HEADER.fullmatch(name) or name.lower() in HOP_BY_HOP | {"host", "content-length"}:
+            yield f"{path}.headers.{name}", "is not a header that can be set on a request"
+        if any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
+            yield f"{path}.headers.{name}", "must have no line breaks or control characters"
+    for name in (*source.identity.drop, *source.identity.keep):
+        if not _HEADER.fullmatch(name):
+            yield f"{path}.identity", f"{name!r} is not a header's name"
+    for index, pattern in enumerate(source.cacheable_posts):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield f"{path}.cacheable_posts[{index}]", f"is not a regular expression: {error}"
+    yield from _tls(source, f"{path}.tls")
+
+
+def _url(url: str, path: str) -> Iterator[Problem]:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        parts.port  # noqa: B018  # raises ValueError for a port that is none
+    except ValueError as error:
+        yield path, f"is not a URL: {error}"
+        return
+    if parts.scheme not in ("http", "https"):
+        yield path, "must begin with http:// or https://"
+    elif not host or any(char.isspace() for char in url):
+        yield path, "must name a host, like http://prometheus:9090"
+    elif parts.username is not None or parts.password is not None:
+        yield path, "must hold no user or password; use basic_auth"
+    elif parts.query or parts.fragment:
+        yield path, "must have no query and no fragment"
+    elif is_link_local(host):
+        yield path, "is a link-local address; these belong to the host and to cloud metadata services"
+
+
+def _tls(source: Source, path: str) -> Iterator[Problem]:
+    tls = source.tls
+    if bool(tls.cert_file) != bool(tls.key_file):
+        yield path, "give cert_file and key_file, or neither"
+    for key in ("ca_file", "cert_file", "key_file"):
+        file_name = getattr(tls, key)
+        if file_name and not Path(file_name).is_file():
+            yield f"{path}.{key}", "is no file that can be read"
+
+
+def _uniqueness(config: Config) -> Iterator[Problem]:
+    uids: dict[str, int] = {}
+    ids: dict[int, int] = {}
+    for index, source in enumerate(config.datasources):
+        if uids.setdefault(source.uid, index) != index:
+            yield (
+                f"datasources[{index}].uid",
+                f"{source.uid!r} is the uid of datasources[{uids[source.uid]}] too",
+            )
+        if source.id is not None and ids.setdefault(source.id, index) != index:
+            yield f"datasources[{index}].id", f"{source.id} is the id of datasources[{ids[source.id]}] too"

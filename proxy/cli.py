@@ -42,15 +42,11 @@ _DEFAULTS = {
     "telemetry.log_format": "logfmt",
     "telemetry.log_level": "info",
 }
-_COMMANDS = ("serve", "check-config", "print-config", "healthcheck", "token", "openapi")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed or a configuration that cannot be used, 2 usage."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if not any(argument in (*_COMMANDS, "-h", "--help", "--version") for argument in arguments):
-        arguments.insert(0, "serve")
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
@@ -66,9 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         "is not in a list is MILLPOND_<SECTION>_<KEY> in the environment.",
     )
     parser.add_argument("--version", action="version", version=f"millpond {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve = _add(commands, "serve", _serve, "run the proxy (the default)")
-    _add_flags(serve)
+    parser.set_defaults(command=_serve)
+    _add_flags(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_flags(_add(commands, "serve", _serve, "run the proxy (the default)"))
     check = _add(
         commands, "check-config", _check_config, "check a configuration file; every error with its path"
     )
@@ -94,28 +91,27 @@ def _add(
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="configuration file [MILLPOND_CONFIG; none]")
-    parser.add_argument(
-        "--upstream",
-        metavar="URL",
-        help="one data source, which also owns the root path [MILLPOND_UPSTREAM; none]",
-    )
-    parser.add_argument("--type", metavar="TYPE", help="its type [MILLPOND_TYPE; prometheus]")
-    parser.add_argument("--uid", metavar="UID", help="its uid [MILLPOND_UID; default]")
+    """They may stand before the command or after it; none has a default here, so that neither place undoes the other."""
+
+    def add(flag: str, metavar: str, dest: str, text: str) -> None:
+        parser.add_argument(flag, metavar=metavar, dest=dest, help=text, default=argparse.SUPPRESS)
+
+    add("--config", "FILE", "config", "configuration file [MILLPOND_CONFIG; none]")
+    add("--upstream", "URL", "upstream", "one data source, which owns the root path too [MILLPOND_UPSTREAM; none]")
+    add("--type", "TYPE", "type", "its type [MILLPOND_TYPE; prometheus]")
+    add("--uid", "UID", "uid", "its uid [MILLPOND_UID; default]")
     for flag, path, metavar, text in _SETTINGS:
         variable = f"MILLPOND_{path.replace('.', '_').upper()}"
-        parser.add_argument(flag, metavar=metavar, dest=path, help=f"{text} [{variable}; {_DEFAULTS[path]}]")
+        add(flag, metavar, path, f"{text} [{variable}; {_DEFAULTS[path]}]")
 
 
 def _load(parsed: argparse.Namespace) -> Loaded:
     given = vars(parsed)
-    settings = {path: given[path] for _, path, _, _ in _SETTINGS if given.get(path) is not None}
+    settings = {path: given[path] for _, path, _, _ in _SETTINGS if path in given}
     if "caching.redis.url" in settings:
         settings["caching.backend"] = "redis"
-    flags = Flags(
-        config=parsed.config, upstream=parsed.upstream, type=parsed.type, uid=parsed.uid, settings=settings
-    )
-    return load(flags, os.environ)
+    unnamed = {name: given.get(name) for name in ("config", "upstream", "type", "uid")}
+    return load(Flags(**unnamed, settings=settings), os.environ)
 
 
 def _serve(parsed: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..core.model import Entry, Key
 from .store import ABSENT, Found, Lookup
 
-BOOKKEEPING_BYTES = 700
+BOOKKEEPING_BYTES = 500
 """What an entry costs besides its body and headers, measured: key, objects, its place in a queue."""
 
 _SMALL_SHARE = 0.1

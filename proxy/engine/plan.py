@@ -48,9 +48,9 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
     canonical_path = paths.canonical(incoming.path)
     route = source.dialect.route(incoming.method, canonical_path)
     if route is None:
-        reason = Reason.ROUTE if incoming.method in ("GET", "POST") else Reason.METHOD
+        known = Reason.ROUTE if incoming.method in ("GET", "POST") else Reason.METHOD
         retry = incoming.method in ("GET", "HEAD")
-        return _pass(source, incoming, reason if enabled else Reason.DISABLED, read_only=retry)
+        return _pass(source, incoming, known if enabled else Reason.DISABLED, read_only=retry)
     body = await incoming.read(source.limits.max_body_bytes)
     if body is None:
         return _pass(
@@ -86,6 +86,7 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
             headers=_read_headers(sorted_headers, gzip=gzip),
             body=body,
             read_only=True,
+            bounded=True,
         ),
         accepts_gzip=gzip,
     )

@@ -24,7 +24,6 @@ _MAX_LINE_BYTES = 64 * 1024
 """Of a status line or header field: the sources' own limits are higher than aiohttp's 8 KiB."""
 _MAX_FIELDS = 512
 _KEEPALIVE_SECONDS = 30.0
-_NO_LIMIT = aiohttp.ClientTimeout(total=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +125,7 @@ class Upstream:
             raise
 
     async def websocket(
-        self, outgoing: Outgoing, protocols: tuple[str, ...]
+        self, outgoing: Outgoing, protocols: tuple[str, ...], max_message_bytes: int
     ) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket to the source; its handshake's refusal is aiohttp's WSServerHandshakeError, with the status."""
         assert self._session is not None
@@ -136,7 +135,7 @@ class Upstream:
                 headers=self._headers(outgoing),
                 protocols=protocols,
                 autoping=False,
-                max_msg_size=0,
+                max_msg_size=max_message_bytes,
                 timeout=aiohttp.ClientWSTimeout(ws_close=10.0),
             )
         except aiohttp.WSServerHandshakeError:

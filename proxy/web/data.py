@@ -14,7 +14,7 @@ from ..engine.pipeline import Pipeline
 from ..engine.source import SourceRuntime
 from ..engine.sources import Sources
 from ..errors import MillpondError, UpstreamError
-from ..telemetry.logs import request_line
+from ..telemetry.logs import redact_query
 from ..telemetry.metrics import Metrics
 from . import framing
 from .incoming import ClientRequest
@@ -41,12 +41,10 @@ class DataHandler:
         except MillpondError as error:
             return error_response(error)
         incoming = ClientRequest(request, path, target.query)
-        if framing.is_websocket(request):
-            return await bridge(request, source, incoming)
         try:
+            if framing.is_websocket(request):
+                return await bridge(request, source, incoming)
             reply = await self._pipeline.answer(source, incoming)
-        except UpstreamError as error:
-            return error_response(error)
         except MillpondError as error:
             return error_response(error)
         return await self._send(request, source, reply, began)
@@ -69,6 +67,8 @@ class DataHandler:
             return response
         finally:
             seconds = time.monotonic() - began
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("request", extra=_described(request, source, reply, seconds, size_bytes))
             self._metrics.answered(
                 uid=source.config.uid,
                 source_type=source.config.type,
@@ -101,7 +101,26 @@ async def _stream(
     return size_bytes
 
 
+def _described(
+    request: web.BaseRequest, source: SourceRuntime, reply: Reply, seconds: float, size_bytes: int
+) -> dict[str, object]:
+    path, _, query = request.raw_path.partition("?")
+    return {
+        "method": request.method,
+        "path": path,
+        "query": redact_query(query),
+        "datasource": source.config.uid,
+        "status": reply.payload.status,
+        "cache": str(reply.x_cache),
+        "detail": reply.cache_status,
+        "bytes": size_bytes,
+        "ms": round(seconds * 1000, 2),
+    }
+
+
 def error_response(error: MillpondError) -> web.Response:
     """Grafana's envelope: `message`, and what the case adds."""
     body = json.dumps({"message": error.public_message, **error.extra}).encode()
-    return web.Response(status=error.status, body=body, content_type="application/json", headers={hdrs.SERVER: SERVER})
+    return web.Response(
+        status=error.status, body=body, content_type="application/json", headers={hdrs.SERVER: SERVER}
+    )

@@ -1,0 +1,255 @@
+"""The composition root: the only file that knows everyone. Starts the parts in order, swaps them on reload, drains."""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from . import __version__
+from .cache.memory import MemoryStore
+from .cache.redis import RedisStore
+from .cache.store import Store
+from .config.schema import Config
+from .engine.pipeline import Pipeline
+from .engine.source import Limits, SourceRuntime
+from .engine.sources import Sources
+from .errors import ConfigError, MillpondError
+from .settings.book import Book
+from .settings.file import FileSettings
+from .settings.redis import RedisSettings
+from .telemetry import logs
+from .telemetry.metrics import Metrics
+from .upstream.client import Upstream
+from .web import admin, caching_api, ops
+from .web.access import Access, ensure_admin_token
+from .web.cleaning import Cleaner
+from .web.data import DataHandler
+from .web.guard import GuardedServer, require_c_parser
+
+_log = logging.getLogger("millpond")
+_MB = 1024 * 1024
+_BACKLOG = 1024
+_LINGER_SECONDS = 1.0
+"""How long a draining process still answers, with `Connection: close`, so that keep-alive clients leave by themselves."""
+
+
+def serve(config: Config, reload: Callable[[], Config]) -> int:
+    """Run until SIGTERM or SIGINT; returns the process's exit status. `reload` loads the configuration anew, or raises
+    ConfigError.
+    """
+    logs.configure(config.telemetry.log_format, config.telemetry.log_level, sys.stderr)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(config, reload))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config, reload: Callable[[], Config]) -> int:
+    app = App(config, reload)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, lambda: sys.exit(1) if stop.is_set() else stop.set())
+    loop.add_signal_handler(signal.SIGHUP, app.reload_soon)
+    try:
+        await app.start()
+        await stop.wait()
+        await app.drain()
+    except MillpondError as error:
+        _log.error("cannot start: %s", error.public_message)
+        return 1
+    finally:
+        await app.close()
+    return 0
+
+
+class App:
+    """One process: its parts, and the order in which they start, change and end."""
+
+    def __init__(self, config: Config, reload: Callable[[], Config]) -> None:
+        self._config = config
+        self._load = reload
+        data_dir = Path(config.server.data_dir)
+        self.metrics = Metrics()
+        self.store = _store(config, self.metrics)
+        self.book = (
+            Book(RedisSettings(config.caching), config, copy=FileSettings(data_dir))
+            if config.caching.backend == "redis"
+            else Book(FileSettings(data_dir), config)
+        )
+        self.access = Access(config.auth)
+        self.readiness = ops.Readiness(self._failing)
+        self.sources = Sources({}, {}, None)
+        self._pipeline = Pipeline(book=self.book, store=self.store, metrics=self.metrics)
+        self._cleaner = Cleaner(
+            self.store.clear, failed=lambda: self.metrics.store_failed(operation="clear", kind="unfinished")
+        )
+        self._runners: list[web.BaseRunner] = []
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listening and ready when it returns. Raises MillpondError for what an operator can mend."""
+        require_c_parser()
+        data_dir = Path(self._config.server.data_dir)
+        _make_data_dir(data_dir)
+        if not self._config.auth.tokens:
+            self.access.admit(_admin_token(data_dir))
+        await self.store.start()
+        await self.book.start()
+        await self._swap_sources(self._config)
+        handler = DataHandler(pipeline=self._pipeline, sources=lambda: self.sources, metrics=self.metrics)
+        await self._listen("data", web.ServerRunner(GuardedServer(handler)), self._config.server.listen)
+        routes = [
+            *caching_api.routes(self.book, self._cleaner, self.access),
+            *ops.routes(
+                readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload
+            ),
+        ]
+        admin_runner = web.AppRunner(admin.application(routes), access_log=None)
+        await self._listen("admin", admin_runner, self._config.server.admin_listen)
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked at again
+        self.readiness.phase = ops.Phase.READY
+
+    def reload_soon(self) -> None:
+        """SIGHUP: `reload`, whose failure is logged and counted."""
+        task = asyncio.ensure_future(self._reload_quietly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except MillpondError:
+            pass
+
+    async def reload(self) -> None:
+        """The new configuration whole, or the old one stays and the error is raised."""
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(self._load)
+                _refuse_what_needs_a_restart(self._config, config)
+                await self.book.configure(config)
+            except MillpondError as error:
+                self.metrics.reloaded(ok=False)
+                _log.error("configuration not reloaded, the old one stays: %s", error.public_message)
+                raise
+            await self._swap_sources(config)
+            self.access.configure(config.auth)
+            self._config = config
+            self.metrics.reloaded(ok=True)
+            _log.info("configuration reloaded")
+
+    async def drain(self) -> None:
+        """Not ready at once; then answer with `Connection: close`; then let what is in flight end, up to the limit."""
+        self.readiness.phase = ops.Phase.DRAINING
+        _log.info("draining")
+        await asyncio.sleep(_LINGER_SECONDS)
+
+    async def close(self) -> None:
+        for runner in self._runners:
+            await runner.cleanup()
+        await self._pipeline.close()
+        await self._cleaner.close()
+        for source in self.sources.by_uid.values():
+            await source.upstream.close()
+        await self.book.close()
+        await self.store.close()
+
+    def _failing(self) -> list[str]:
+        failing = [] if self.book.reachable else ["settings"]
+        if isinstance(self.store, RedisStore) and self.store.degraded:
+            failing.append("cache")
+        return failing
+
+    async def _swap_sources(self, config: Config) -> None:
+        """Sources that did not change keep their connections; those that went are closed when their calls have ended."""
+        limits = Limits.of(config)
+        old = self.sources.by_uid
+        runtimes: list[SourceRuntime] = []
+        for source in config.datasources:
+            kept = old.get(source.uid)
+            if kept is not None and kept.config == source:
+                runtimes.append(SourceRuntime.of(source, limits, kept.upstream))
+                continue
+            upstream = Upstream(source)
+            await upstream.start()
+            runtimes.append(SourceRuntime.of(source, limits, upstream))
+        ids = {uid: settings.id for uid, settings in self.book.snapshot.sources.items()}
+        self.sources = Sources.of(runtimes, ids)
+        in_use = {id(runtime.upstream) for runtime in runtimes}
+        for gone in old.values():
+            if id(gone.upstream) not in in_use:
+                await gone.upstream.close()
+
+    async def _listen(self, name: str, runner: web.BaseRunner, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        await runner.setup()
+        self._runners.append(runner)
+        site = web.TCPSite(runner, host.strip("[]"), int(port), backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            raise MillpondError(
+                f"cannot listen on {address} ({error.strerror}); free it or set another `server` address"
+            ) from error
+        for bound in runner.addresses:
+            _log.info(
+                "listening",
+                extra={"listener": name, "address": f"{bound[0]}:{bound[1]}", "version": __version__},
+            )
+
+
+def _store(config: Config, metrics: Metrics) -> Store:
+    caching = config.caching
+    if caching.backend == "redis":
+        return RedisStore(
+            caching, on_fault=lambda operation, kind: metrics.store_failed(operation=operation, kind=kind)
+        )
+    return MemoryStore(
+        max_size_bytes=int(caching.memory.max_size_mb * _MB), max_value_bytes=int(caching.max_value_mb * _MB)
+    )
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MillpondError(
+            f"cannot make the data directory {data_dir} ({error.strerror}); set server.data_dir to one that can be written"
+        ) from error
+
+
+def _admin_token(data_dir: Path) -> str:
+    try:
+        return ensure_admin_token(data_dir)
+    except OSError as error:
+        raise MillpondError(
+            f"cannot keep the admin token in {data_dir} ({error.strerror}); make it writable"
+        ) from error
+
+
+def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
+    fixed = {
+        "server": (old.server, new.server),
+        "caching.backend": (old.caching.backend, new.caching.backend),
+        "caching.redis": (old.caching.redis, new.caching.redis),
+        "caching.memory": (old.caching.memory, new.caching.memory),
+    }
+    changed = tuple(
+        (path, "changes only with a restart") for path, (was, is_now) in fixed.items() if was != is_now
+    )
+    if changed:
+        raise ConfigError(changed)

@@ -60,9 +60,7 @@ SCENARIOS = [
         for method in ("GET", "POST")
     ),
     *(
-        Scenario(
-            name=f"miss {size} {method}", server="memory", peer="nginx", method=method, size=size, mode="miss"
-        )
+        Scenario(name=f"miss {size} {method}", server="memory", peer="nginx", method=method, size=size, mode="miss")
         for size in ("1k", "60k")
         for method in ("GET", "POST")
     ),
@@ -83,9 +81,7 @@ SCENARIOS = [
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="one round of two seconds each instead of three of five"
-    )
+    parser.add_argument("--quick", action="store_true", help="one round of two seconds each instead of three of five")
     quick = parser.parse_args().quick
     missing = [name for name in ("wrk", "nginx") if shutil.which(name) is None]
     if missing:
@@ -113,9 +109,7 @@ def _start_all(directory: Path) -> dict[str, Peer]:
     servers["memory"] = peers.millpond("memory", directory / "memory", origin_port)
     servers["store"] = peers.redis(directory / "redis", _redis_binary())
     redis_url = f"redis://127.0.0.1:{servers['store'].port}"
-    servers["redis"] = peers.millpond(
-        "redis", directory / "millpond-redis", origin_port, "--redis", redis_url
-    )
+    servers["redis"] = peers.millpond("redis", directory / "millpond-redis", origin_port, "--redis", redis_url)
     return servers
 
 
@@ -212,9 +206,7 @@ def _line(row: dict[str, object]) -> str:
 def _report(rows: list[dict[str, object]]) -> None:
     results = _HERE / "results"
     results.mkdir(exist_ok=True)
-    machine = (
-        f"{platform.machine()}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
-    )
+    machine = f"{platform.machine()}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
     (results / "latest.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     print(f"machine: {machine}; written to benchmarks/results/latest.json")
 

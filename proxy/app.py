@@ -113,9 +113,7 @@ class App:
         await self._listen("data", web.ServerRunner(GuardedServer(handler)), self._config.server.listen)
         routes = [
             *caching_api.routes(self.book, self._cleaner, self.access),
-            *ops.routes(
-                readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload
-            ),
+            *ops.routes(readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload),
         ]
         admin_runner = web.AppRunner(admin.application(routes), access_log=None)
         await self._listen("admin", admin_runner, self._config.server.admin_listen)
@@ -248,8 +246,6 @@ def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
         "caching.redis": (old.caching.redis, new.caching.redis),
         "caching.memory": (old.caching.memory, new.caching.memory),
     }
-    changed = tuple(
-        (path, "changes only with a restart") for path, (was, is_now) in fixed.items() if was != is_now
-    )
+    changed = tuple((path, "changes only with a restart") for path, (was, is_now) in fixed.items() if was != is_now)
     if changed:
         raise ConfigError(changed)

@@ -66,13 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_flags(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_flags(_add(commands, "serve", _serve, "run the proxy (the default)"))
-    check = _add(
-        commands, "check-config", _check_config, "check a configuration file; every error with its path"
-    )
+    check = _add(commands, "check-config", _check_config, "check a configuration file; every error with its path")
     check.add_argument("file", metavar="FILE")
-    _add_flags(
-        _add(commands, "print-config", _print_config, "print the effective configuration, secrets redacted")
-    )
+    _add_flags(_add(commands, "print-config", _print_config, "print the effective configuration, secrets redacted"))
     _add_flags(_add(commands, "healthcheck", _healthcheck, "exit 0 when the admin listener says ready"))
     _add_flags(_add(commands, "token", _token, "print the admin token of the data directory"))
     _add(commands, "openapi", _openapi, "print the API document that is served")

@@ -150,9 +150,7 @@ class RedisStore:
             was_open = self._breaker.is_open
             self._breaker.failed()
             if self._breaker.is_open and not was_open:
-                _log.warning(
-                    "Redis fails and is left alone; answers come from the sources", extra={"kind": kind}
-                )
+                _log.warning("Redis fails and is left alone; answers come from the sources", extra={"kind": kind})
         self._on_fault(operation, kind)
         return kind
 

@@ -24,9 +24,7 @@ _BODY_AT = _HEAD.size + _CRC.size
 def encode(key: Key, entry: Entry) -> bytes:
     headers = orjson.dumps(entry.headers)
     coding = _CODINGS.index(entry.encoding)
-    head = _HEAD.pack(
-        _MAGIC, _VERSION, coding, key.digest, entry.ttl_ms, entry.keep_ms, entry.fetch_ms, len(headers)
-    )
+    head = _HEAD.pack(_MAGIC, _VERSION, coding, key.digest, entry.ttl_ms, entry.keep_ms, entry.fetch_ms, len(headers))
     crc = zlib.crc32(entry.body, zlib.crc32(headers, zlib.crc32(head)))
     return b"".join((head, _CRC.pack(crc), headers, entry.body))
 

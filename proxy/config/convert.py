@@ -25,9 +25,7 @@ def section(kind: type[S], data: Any, path: str, problems: Problems) -> S | None
         return None
     before = len(problems)
     hints = get_type_hints(kind)
-    fields = {
-        field.encode_name: field for field in msgspec.structs.fields(kind) if field.name not in _INTERNAL
-    }
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind) if field.name not in _INTERNAL}
     data = _with_secret_files(data, {key: hints[field.name] for key, field in fields.items()}, path, problems)
     values: dict[str, Any] = {}
     for key, item in data.items():
@@ -65,9 +63,7 @@ def _value(kind: Any, item: Any, path: str, problems: Problems) -> Any:
         if arguments[1] is Secret:
             names = {str(key).removesuffix("_file"): Secret for key in item}
             item = _with_secret_files(item, names, path, problems)
-        return {
-            str(key): _value(arguments[1], one, join(path, str(key)), problems) for key, one in item.items()
-        }
+        return {str(key): _value(arguments[1], one, join(path, str(key)), problems) for key, one in item.items()}
     if issubclass(kind, Section):
         return section(kind, item, path, problems)
     try:
@@ -149,11 +145,7 @@ def _with_secret_files(
 
 def _unknown(key: str, known: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
-    return (
-        f"is not a key here; did you mean {near[0]}?"
-        if near
-        else f"is not a key here; known are {', '.join(known)}"
-    )
+    return f"is not a key here; did you mean {near[0]}?" if near else f"is not a key here; known are {', '.join(known)}"
 
 
 def _what(item: Any) -> str:

@@ -34,9 +34,7 @@ def parse(text: str, environ: Mapping[str, str]) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(
-            ((where, f"is not valid YAML: {getattr(error, 'problem', None) or error}"),)
-        ) from error
+        raise ConfigError(((where, f"is not valid YAML: {getattr(error, 'problem', None) or error}"),)) from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

@@ -144,9 +144,7 @@ def _add_upstream(data: dict[str, Any], flags: Flags, environ: Mapping[str, str]
 
 def _with_defaults_of_the_host(config: Config, environ: Mapping[str, str], *, owns_root: bool) -> Config:
     if not config.server.data_dir:
-        state = environ.get("XDG_STATE_HOME") or os.path.join(
-            environ.get("HOME", "/var/lib"), ".local", "state"
-        )
+        state = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/var/lib"), ".local", "state")
         server = msgspec.structs.replace(config.server, data_dir=os.path.join(state, "millpond"))
         config = msgspec.structs.replace(config, server=server)
     if owns_root:

@@ -87,9 +87,7 @@ class Timeouts(Section, frozen=True):
     connect_ms: Duration = field(default=Duration(5 * SECOND), name="connect")
     first_byte_ms: Duration = field(default=Duration(60 * SECOND), name="first_byte")
     between_bytes_ms: Duration = field(default=Duration(60 * SECOND), name="between_bytes")
-    total_ms: Duration = field(
-        default=Duration(5 * MINUTE), name="total"
-    )  # of a call that may be kept; 0: none
+    total_ms: Duration = field(default=Duration(5 * MINUTE), name="total")  # of a call that may be kept; 0: none
 
 
 class Tls(Section, frozen=True):

@@ -42,9 +42,7 @@ def decode(coding: str, body: bytes, limit_bytes: int) -> bytes | Undecodable:
         case "deflate":
             # RFC 9110 means zlib's format; some servers send the bare stream.
             is_zlib = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-            return _inflate(
-                body, limit_bytes, bits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS, members=False
-            )
+            return _inflate(body, limit_bytes, bits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS, members=False)
         case _:
             return Undecodable()
 

@@ -49,9 +49,7 @@ def head_refusal(status: int, headers: Headers, rules: HeaderRules) -> Reason | 
     return None
 
 
-def ttl_ms(
-    *, kind: Kind, ttl_queries_ms: int, ttl_resources_ms: int, max_ttl_ms: int, cap_ms: int | None
-) -> int:
+def ttl_ms(*, kind: Kind, ttl_queries_ms: int, ttl_resources_ms: int, max_ttl_ms: int, cap_ms: int | None) -> int:
     """The TTL in force for a call; 0 means that it is not stored. A `max_ttl_ms` of 0 is none."""
     ttl = ttl_queries_ms if kind is Kind.QUERY else ttl_resources_ms
     if max_ttl_ms:

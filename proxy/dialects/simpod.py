@@ -77,8 +77,7 @@ def _health(request: Request) -> Pass:
 def _route(names: str, kind: Kind) -> tuple[Route, ...]:
     read = _read(kind)
     return tuple(
-        Route(name=name, methods=frozenset({"POST"}), path=re.compile(f"/{name}"), read=read)
-        for name in names.split()
+        Route(name=name, methods=frozenset({"POST"}), path=re.compile(f"/{name}"), read=read) for name in names.split()
     )
 
 

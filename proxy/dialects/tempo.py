@@ -29,9 +29,7 @@ _JSON = "application/json"
 _PROTOBUF = "application/protobuf"
 
 
-def _read(
-    kind: Kind, *, timed: bool = False, protobuf: Judge | None = None
-) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind, *, timed: bool = False, protobuf: Judge | None = None) -> Callable[[Request], Call | Pass]:
     """`protobuf` judges that form where the route has it."""
 
     def read(request: Request) -> Call | Pass:

@@ -93,9 +93,7 @@ def _route(name: str, read: Callable[[Request], Call | Pass], path: str | None =
     )
 
 
-_RESOURCES = (
-    "field_names field_values streams stream_ids stream_field_names stream_field_values facets".split()
-)
+_RESOURCES = "field_names field_values streams stream_ids stream_field_names stream_field_values facets".split()
 
 VICTORIALOGS = Dialect(
     name="victorialogs",

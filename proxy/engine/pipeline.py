@@ -74,9 +74,7 @@ class Pipeline:
         found = await self._store.get(lookup.key)
         match found:
             case Found(entry, age_ms):
-                stale_ms = policy.stale_ms(
-                    age_ms=age_ms, stored_ttl_ms=entry.ttl_ms, ttl_now_ms=lookup.ttl_ms
-                )
+                stale_ms = policy.stale_ms(age_ms=age_ms, stored_ttl_ms=entry.ttl_ms, ttl_now_ms=lookup.ttl_ms)
                 if stale_ms < 0:
                     return self._hit(source, lookup, entry, age_ms, -stale_ms)
                 if stale_ms < source.config.stale_while_revalidate_ms:
@@ -92,9 +90,7 @@ class Pipeline:
             case _:
                 assert_never(found)
 
-    def _hit(
-        self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int
-    ) -> Reply:
+    def _hit(self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int) -> Reply:
         self._metrics.saved(uid=source.config.uid, seconds=entry.fetch_ms / 1000)
         payload = answers.from_entry(
             entry, age_ms, accepts_gzip=lookup.accepts_gzip, limit_bytes=source.limits.max_value_bytes
@@ -171,9 +167,7 @@ class Pipeline:
         return answers.from_stream(response, [], response.chunks())
 
 
-def _reply(
-    lookup: Lookup, payload: Payload, x_cache: XCache, status: str, reason: Reason | None = None
-) -> Reply:
+def _reply(lookup: Lookup, payload: Payload, x_cache: XCache, status: str, reason: Reason | None = None) -> Reply:
     return Reply(
         payload=payload,
         x_cache=x_cache,

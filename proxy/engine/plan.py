@@ -53,9 +53,7 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         return _pass(source, incoming, known if enabled else Reason.DISABLED, read_only=retry)
     body = await incoming.read(source.limits.max_body_bytes)
     if body is None:
-        return _pass(
-            source, incoming, Reason.BODY if enabled else Reason.DISABLED, read_only=False, route=route
-        )
+        return _pass(source, incoming, Reason.BODY if enabled else Reason.DISABLED, read_only=False, route=route)
 
     call = _read(route, incoming, body)
     reason = _refusal(source, settings, incoming, call) if enabled else Reason.DISABLED
@@ -115,9 +113,7 @@ def _read(route: Route, incoming: Incoming, body: bytes) -> Call | Pass:
     )
 
 
-def _refusal(
-    source: SourceRuntime, settings: SourceSettings, incoming: Incoming, call: Call | Pass
-) -> Reason | None:
+def _refusal(source: SourceRuntime, settings: SourceSettings, incoming: Incoming, call: Call | Pass) -> Reason | None:
     """The client's wish comes before the dialect's word: who asks to skip the cache reads that it was skipped."""
     honour = source.config.honour_no_cache
     wish = policy.lookup_refusal(incoming.headers, incoming.query, honour_no_cache=honour)

@@ -40,7 +40,5 @@ class Sources:
             if self.root is None or _UID.fullmatch(segment):
                 raise NotFound("Data source not found")
         if self.root is None:
-            raise NotFound(
-                "No data source owns this path; call /ds/<uid>/<path of the data source's own API>"
-            )
+            raise NotFound("No data source owns this path; call /ds/<uid>/<path of the data source's own API>")
         return self.root, raw_path

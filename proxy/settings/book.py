@@ -117,9 +117,7 @@ class Book:
 
     async def _write(self, edit: Callable[[Contents, Moment], Contents]) -> Contents:
         async with self._lock:
-            contents = await self._store.change(
-                lambda contents: edit(self._complete(contents), self._moment())
-            )
+            contents = await self._store.change(lambda contents: edit(self._complete(contents), self._moment()))
             await self._hold(contents)
             return contents
 
@@ -206,9 +204,7 @@ class Book:
 
     def _set_reachable(self, reachable: bool, error: Exception | None = None) -> None:
         if self._reachable and not reachable:
-            _log.warning(
-                "The settings store does not answer; the last known settings stay in force. %s", error
-            )
+            _log.warning("The settings store does not answer; the last known settings stay in force. %s", error)
         elif reachable and not self._reachable:
             _log.info("The settings store answers again.")
         self._reachable = reachable

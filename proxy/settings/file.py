@@ -137,9 +137,7 @@ class FileSettings:
     def _read(self) -> Contents:
         state = dict(self._db.execute("SELECT name, value FROM state"))
         records = {uid: decode(text) for uid, text in self._db.execute("SELECT uid, record FROM source")}
-        return Contents(
-            version=state.get("version", ""), generation=state.get("generation", ""), records=records
-        )
+        return Contents(version=state.get("version", ""), generation=state.get("generation", ""), records=records)
 
     def _change(self, edit: Edit) -> Contents:
         try:

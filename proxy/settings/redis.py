@@ -91,9 +91,7 @@ class RedisSettings:
         now_ms, flat = await client.eval(_READ, 1, self._key)
         fields = dict(zip((name.decode() for name in flat[::2]), flat[1::2], strict=True))
         records = {
-            name.removeprefix(_SOURCE): decode(text)
-            for name, text in fields.items()
-            if name.startswith(_SOURCE)
+            name.removeprefix(_SOURCE): decode(text) for name, text in fields.items() if name.startswith(_SOURCE)
         }
         return int(now_ms), Contents(
             version=fields.get("version", b"").decode(),

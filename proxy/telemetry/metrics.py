@@ -53,7 +53,9 @@ class Metrics:
         self._sent_bytes = counter("sent_bytes_total", "Bytes of bodies sent to clients.", "datasource_uid", "cache")
         self._coalesced = counter("coalesced_total", "Requests that waited for another's fetch.", "datasource_uid")
         self._saved = counter(
-            "upstream_saved_seconds_total", "Time that sources would have taken to answer the hits.", "datasource_uid"
+            "upstream_saved_seconds_total",
+            "Time that sources would have taken to answer the hits.",
+            "datasource_uid",
         )
         self._upstream_seconds = histogram(
             "upstream_fetch_duration_seconds", "Time to fetch an answer that may be cached.", "datasource_uid"

@@ -45,9 +45,7 @@ class Outgoing:
 class Response:
     """A source's answer, its head read. Close it in any case: it holds one of the source's slots."""
 
-    def __init__(
-        self, uid: str, response: aiohttp.ClientResponse, slot: "Slot", between_s: float, until: float | None
-    ):
+    def __init__(self, uid: str, response: aiohttp.ClientResponse, slot: "Slot", between_s: float, until: float | None):
         self._uid = uid
         self._response = response
         self._slot = slot
@@ -241,9 +239,7 @@ async def _postponing(
 def _fixed_headers(source: Source) -> Pairs:
     headers = [(name, str(value)) for name, value in source.headers.items()]
     if source.basic_auth is not None:
-        basic = aiohttp.BasicAuth(
-            source.basic_auth.username, str(source.basic_auth.password), encoding="utf-8"
-        )
+        basic = aiohttp.BasicAuth(source.basic_auth.username, str(source.basic_auth.password), encoding="utf-8")
         headers.append(("Authorization", basic.encode()))
     return tuple(headers)
 

@@ -81,9 +81,7 @@ class Access:
         credentials = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
         digest = hashlib.sha256(credentials[1].encode() if credentials else b"").hexdigest()
         found: Token | None = None
-        for token in (
-            self._tokens or self._generated
-        ):  # all of them: the time tells nothing about which one it was
+        for token in self._tokens or self._generated:  # all of them: the time tells nothing about which one it was
             if hmac.compare_digest(token.sha256.lower().encode(), digest.encode()):
                 found = token
         if credentials is None or found is None:
@@ -110,9 +108,7 @@ def ensure_admin_token(data_dir: Path) -> str:
             file.write(f"mp_{secrets.token_urlsafe(32)}\n")
             file.flush()
             os.fsync(file.fileno())
-        if (
-            path.exists()
-        ):  # read above as empty: a start that was cut short by something else than this function
+        if path.exists():  # read above as empty: a start that was cut short by something else than this function
             os.replace(new, path)
         else:
             with suppress(FileExistsError):  # another process was faster: its token holds

@@ -102,11 +102,7 @@ def _scope(request: web.Request) -> str | None:
 
 def _check_content_type(request: web.Request) -> None:
     """JSON, or no body: a page's form cannot pass for a client (a body without a type is taken for JSON)."""
-    if (
-        request.body_exists
-        and hdrs.CONTENT_TYPE in request.headers
-        and request.content_type != "application/json"
-    ):
+    if request.body_exists and hdrs.CONTENT_TYPE in request.headers and request.content_type != "application/json":
         raise UnsupportedMediaType("The request's body must be of the content type application/json.")
 
 

@@ -121,6 +121,4 @@ def _described(
 def error_response(error: MillpondError) -> web.Response:
     """Grafana's envelope: `message`, and what the case adds."""
     body = json.dumps({"message": error.public_message, **error.extra}).encode()
-    return web.Response(
-        status=error.status, body=body, content_type="application/json", headers={hdrs.SERVER: SERVER}
-    )
+    return web.Response(status=error.status, body=body, content_type="application/json", headers={hdrs.SERVER: SERVER})

@@ -77,12 +77,9 @@ _TTL: _Json = {"type": "integer", "minimum": 0, "maximum": MAX_TTL_MS}
 _SETTER_NOTES: dict[str, _Json] = {
     "dataSourceID": {"description": "0, or the id of the data source in the path."},
     "dataSourceUID": {"description": "Empty, or the uid of the data source in the path."},
-    "useDefaultTTL": {
-        "description": "Use the configured default TTL for both kinds, instead of the two below."
-    },
+    "useDefaultTTL": {"description": "Use the configured default TTL for both kinds, instead of the two below."},
     "ttlQueriesMs": _TTL | {"description": "The TTL of queries, in milliseconds; 0: queries are not stored."},
-    "ttlResourcesMs": _TTL
-    | {"description": "The TTL of resources, in milliseconds; 0: resources are not stored."},
+    "ttlResourcesMs": _TTL | {"description": "The TTL of resources, in milliseconds; 0: resources are not stored."},
 }
 _RESPONSE_TYPES: dict[str, _Json] = {
     "message": {"type": "string"},
@@ -231,9 +228,7 @@ def _public(summary: str, media_type: str, *unhealthy: str) -> _Json:
 
 _OPERATION_PATHS: _Json = {
     "/-/healthy": _public("The process lives", "application/json"),
-    "/-/ready": _public(
-        "Ready to serve; degraded when the cache or a data source is down", "application/json", "503"
-    ),
+    "/-/ready": _public("Ready to serve; degraded when the cache or a data source is down", "application/json", "503"),
     "/metrics": _public("Metrics in Prometheus' text format", "text/plain"),
     "/openapi.json": _public("This document", "application/json"),
     "/-/reload": {

@@ -21,14 +21,10 @@ _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 Side = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 
 
-async def bridge(
-    request: web.BaseRequest, source: SourceRuntime, incoming: ClientRequest
-) -> web.StreamResponse:
+async def bridge(request: web.BaseRequest, source: SourceRuntime, incoming: ClientRequest) -> web.StreamResponse:
     """Join the client to the source until one of them closes. Raises UpstreamError; a refused handshake is relayed."""
     offered = tuple(
-        token.strip()
-        for value in request.headers.getall("Sec-WebSocket-Protocol", ())
-        for token in value.split(",")
+        token.strip() for value in request.headers.getall("Sec-WebSocket-Protocol", ()) for token in value.split(",")
     )
     target = f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
     outgoing = Outgoing(method="GET", target=target, headers=_headers(request, source), read_only=False)

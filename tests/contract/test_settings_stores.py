@@ -82,8 +82,7 @@ async def test_what_is_written_is_read_whole_by_every_process(stores: Two) -> No
 
 async def test_every_change_has_a_version_of_its_own(stores: Two) -> None:
     versions = {
-        (await stores[n % 2].change(put(replace(RECORD, revision=n), generation=f"g{n}"))).version
-        for n in range(10)
+        (await stores[n % 2].change(put(replace(RECORD, revision=n), generation=f"g{n}"))).version for n in range(10)
     }
     assert len(versions) == 10
 

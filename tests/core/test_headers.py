@@ -66,9 +66,7 @@ def test_repeated_identity_headers_keep_their_order() -> None:
 
 
 def test_the_sources_own_rules() -> None:
-    headers = CIMultiDict(
-        {"Authorization": "mine", "X-Forwarded-For": "1.2.3.4", "X-Noise": "n", "X-Key": "client"}
-    )
+    headers = CIMultiDict({"Authorization": "mine", "X-Forwarded-For": "1.2.3.4", "X-Noise": "n", "X-Key": "client"})
     rules = HeaderRules(
         drop=frozenset({"authorization"}),
         keep=frozenset({"x-forwarded-for"}),

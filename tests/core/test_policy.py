@@ -34,12 +34,8 @@ def test_lookup_refusal(headers: dict[str, str], reason: Reason | None) -> None:
 
 
 def test_no_cache_can_be_ignored_and_a_signed_query_is_seen() -> None:
-    assert (
-        policy.lookup_refusal(CIMultiDict({"Cache-Control": "no-cache"}), "", honour_no_cache=False) is None
-    )
-    assert (
-        policy.lookup_refusal(CIMultiDict(), "a=1&X-Amz-Signature=f", honour_no_cache=True) is Reason.SIGNED
-    )
+    assert policy.lookup_refusal(CIMultiDict({"Cache-Control": "no-cache"}), "", honour_no_cache=False) is None
+    assert policy.lookup_refusal(CIMultiDict(), "a=1&X-Amz-Signature=f", honour_no_cache=True) is Reason.SIGNED
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,8 @@ from .asking import answer, ask, call, passed
 SERVICE = "/querier.v1.QuerierService"
 
 
-def select(
-    body: bytes = b"\x0a\x03cpu", content_type: str = "application/proto", method: str = "SelectSeries"
-) -> Call:
-    return call(
-        PYROSCOPE, f"{SERVICE}/{method}", method="POST", body=body, headers={"Content-Type": content_type}
-    )
+def select(body: bytes = b"\x0a\x03cpu", content_type: str = "application/proto", method: str = "SelectSeries") -> Call:
+    return call(PYROSCOPE, f"{SERVICE}/{method}", method="POST", body=body, headers={"Content-Type": content_type})
 
 
 @pytest.mark.parametrize(
@@ -36,12 +32,7 @@ def test_methods(method: str, kind: Kind) -> None:
 def test_the_body_and_its_media_type_are_the_key() -> None:
     assert select().parts == select().parts
     assert select().parts == select(content_type="Application/Proto").parts
-    assert (
-        len(
-            {select().parts, select(body=b"\x0a\x03mem").parts, select(content_type="application/json").parts}
-        )
-        == 3
-    )
+    assert len({select().parts, select(body=b"\x0a\x03mem").parts, select(content_type="application/json").parts}) == 3
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,7 @@ def test_paths_that_act_are_never_kept(source_type: str, method: str) -> None:
 def test_writes_are_never_kept(source_type: str) -> None:
     for target in WRITES:
         for media_type in (FORM, "application/json", "application/proto"):
-            found = ask(
-                DIALECTS[source_type], target, method="POST", body=b"{}", headers={"Content-Type": media_type}
-            )
+            found = ask(DIALECTS[source_type], target, method="POST", body=b"{}", headers={"Content-Type": media_type})
             assert not isinstance(found, Call), target
 
 

@@ -22,8 +22,6 @@ def test_absolute(text: str) -> None:
     assert is_absolute(text)
 
 
-@pytest.mark.parametrize(
-    "text", [None, "", "now", "now-1h", "-1h", "5m", "1h30m", "2024-01-02T03:04:05Z-1h", "1e9"]
-)
+@pytest.mark.parametrize("text", [None, "", "now", "now-1h", "-1h", "5m", "1h30m", "2024-01-02T03:04:05Z-1h", "1e9"])
 def test_possibly_relative(text: str | None) -> None:
     assert not is_absolute(text)

@@ -89,9 +89,7 @@ async def test_every_acknowledged_change_is_there(
             assert sources[name].generation >= generation
             began[name] = kept
         for uid, settings in sources.items():
-            assert settings.config.ttl_resources_ms == 2 * settings.config.ttl_queries_ms, (
-                "a mix of two changes"
-            )
+            assert settings.config.ttl_resources_ms == 2 * settings.config.ttl_queries_ms, "a mix of two changes"
             assert created.setdefault(uid, settings.created) == settings.created
             assert updated.get(uid, "") <= settings.updated
             updated[uid] = settings.updated
@@ -105,7 +103,5 @@ async def test_two_processes_to_the_end_lose_nothing(tmp_path: Path) -> None:
     assert [len(changes) for changes in told] == [CHANGES // len(WORKERS) // 2] * len(WORKERS)
     book = Book(FileSettings(tmp_path), CONFIG)
     await book.start()
-    assert {book.snapshot.sources[name].config.ttl_queries_ms for name in WORKERS} == {
-        CHANGES // len(WORKERS) // 2
-    }
+    assert {book.snapshot.sources[name].config.ttl_queries_ms for name in WORKERS} == {CHANGES // len(WORKERS) // 2}
     await book.close()

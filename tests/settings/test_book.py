@@ -29,8 +29,7 @@ def config(*uids: str, url: str = "", prefix: str = "", ttl_ms: int = 300_000) -
     return Config(
         caching=Caching(ttl_ms=Duration(ttl_ms), redis=Redis(url=Secret(url), prefix=prefix)),
         datasources=tuple(
-            Source(uid=uid, url="http://localhost:9090", cache=SourceCache(enabled=uid == "on"))
-            for uid in uids
+            Source(uid=uid, url="http://localhost:9090", cache=SourceCache(enabled=uid == "on")) for uid in uids
         ),
     )
 
@@ -203,9 +202,7 @@ async def test_an_emptied_redis_gets_everything_back(valkey: Valkey, shared: Con
             assert other.snapshot.sources == before
 
 
-async def test_a_restarted_replica_brings_back_what_redis_lost(
-    valkey: Valkey, shared: Config, tmp_path: Path
-) -> None:
+async def test_a_restarted_replica_brings_back_what_redis_lost(valkey: Valkey, shared: Config, tmp_path: Path) -> None:
     async with opened(RedisSettings(shared.caching), shared, copy=FileSettings(tmp_path)) as book:
         await book.change("a", MINUTE)
         before = book.snapshot.sources
@@ -236,9 +233,7 @@ async def test_a_redis_put_back_from_an_old_backup_revives_nothing(valkey: Valke
             assert other.snapshot.sources == before
 
 
-async def test_while_redis_is_down_settings_stay_and_changes_are_refused(
-    valkey: Valkey, shared: Config
-) -> None:
+async def test_while_redis_is_down_settings_stay_and_changes_are_refused(valkey: Valkey, shared: Config) -> None:
     async with opened(RedisSettings(shared.caching), shared) as book:
         await book.change("a", MINUTE)
         before = book.snapshot
@@ -255,9 +250,7 @@ async def test_while_redis_is_down_settings_stay_and_changes_are_refused(
         assert not (await book.set_enabled("a", False)).config.enabled
 
 
-async def test_a_change_refused_by_a_hung_redis_does_not_happen_when_it_wakes(
-    valkey: Valkey, shared: Config
-) -> None:
+async def test_a_change_refused_by_a_hung_redis_does_not_happen_when_it_wakes(valkey: Valkey, shared: Config) -> None:
     store = RedisSettings(shared.caching)
     async with opened(store, shared) as book:
         before = book.snapshot.sources
@@ -283,9 +276,7 @@ async def test_redis_down_at_the_start_is_waited_for(valkey: Valkey, shared: Con
             await eventually(lambda: book.snapshot.sources == other.snapshot.sources)
 
 
-async def test_redis_down_at_the_start_the_copy_is_in_force(
-    valkey: Valkey, shared: Config, tmp_path: Path
-) -> None:
+async def test_redis_down_at_the_start_the_copy_is_in_force(valkey: Valkey, shared: Config, tmp_path: Path) -> None:
     async with opened(RedisSettings(shared.caching), shared, copy=FileSettings(tmp_path)) as book:
         before = await book.change("a", MINUTE)
     valkey.kill()

@@ -69,9 +69,7 @@ def test_a_merge_revives_no_generation(one: Contents, other: Contents) -> None:
     merged = merge(one, other)
     for copy in (one, other):
         assert merged.generation >= copy.generation
-        assert all(
-            merged.records[uid].generation >= record.generation for uid, record in copy.records.items()
-        )
+        assert all(merged.records[uid].generation >= record.generation for uid, record in copy.records.items())
 
 
 @given(records)
@@ -79,9 +77,7 @@ def test_a_record_reads_back_as_it_was_written(record: Record) -> None:
     assert decode(encode(record)) == record
 
 
-@pytest.mark.parametrize(
-    "text", ["", "null", "[]", "{}", '{"changed": null}', '{"changed": {"x": 1}}', "\x00"]
-)
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"changed": null}', '{"changed": {"x": 1}}', "\x00"])
 def test_what_is_no_record_is_refused(text: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
         decode(text)
@@ -148,9 +144,7 @@ def test_an_id_that_two_replicas_gave_out_is_told_apart_again() -> None:
         ({"enabled": True, "ttl_resources_ms": Duration(0)}, (True, False, 300_000, 0)),
     ],
 )
-def test_the_file_gives_the_first_values(
-    cache: dict[str, Any], expected: tuple[bool, bool, int, int]
-) -> None:
+def test_the_file_gives_the_first_values(cache: dict[str, Any], expected: tuple[bool, bool, int, int]) -> None:
     given_source = source("a", **cache)
     made = complete(Contents(), [given_source], MOMENT)
     settings = in_force(made, given_source, Caching())

@@ -57,9 +57,7 @@ async def test_the_file_is_for_its_owner_alone_and_nothing_lies_beside_it(direct
     [b"", b"\0" * 4096, b"not a database", b"SQLite format 3\0" + b"\xff" * 5000],
     ids=["empty", "zeros", "text", "header"],
 )
-async def test_a_file_that_is_no_settings_file_is_refused_and_left_alone(
-    directory: Path, content: bytes
-) -> None:
+async def test_a_file_that_is_no_settings_file_is_refused_and_left_alone(directory: Path, content: bytes) -> None:
     path = directory / FILE_NAME
     path.write_bytes(content)
     message = await refused(directory)
@@ -174,9 +172,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.mark.parametrize("fault", ["read-only", "full"])
-async def test_a_change_that_cannot_be_written_is_refused_and_nothing_changes(
-    directory: Path, fault: str
-) -> None:
+async def test_a_change_that_cannot_be_written_is_refused_and_nothing_changes(directory: Path, fault: str) -> None:
     path = await make(directory)
     if fault == "read-only":
         path.chmod(0o444)

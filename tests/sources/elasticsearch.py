@@ -52,9 +52,7 @@ async def msearch(request: web.Request) -> web.Response:
     body = await request.read()
     if not body.endswith(b"\n"):
         reason = "The msearch request must be terminated by a newline [\\n]"
-        return json_answer(
-            {"error": {"type": "illegal_argument_exception", "reason": reason}, "status": 400}, 400
-        )
+        return json_answer({"error": {"type": "illegal_argument_exception", "reason": reason}, "status": 400}, 400)
     return json_answer({"took": count(request), "responses": await _searches(request)})
 
 
@@ -67,17 +65,13 @@ async def esql(request: web.Request) -> web.Response:
     asked = orjson.loads(await request.read())
     partial = "make_esql_partial" in asked["query"]
     columns = [{"name": "count", "type": "long"}]
-    return json_answer(
-        {"took": count(request), "is_partial": partial, "columns": columns, "values": [[number(asked)]]}
-    )
+    return json_answer({"took": count(request), "is_partial": partial, "columns": columns, "values": [[number(asked)]]})
 
 
 async def ppl(request: web.Request) -> web.Response:
     asked = orjson.loads(await request.read())
     schema = [{"name": "asked", "type": "long"}, {"name": "count", "type": "long"}]
-    return json_answer(
-        {"schema": schema, "datarows": [[count(request), number(asked)]], "total": 1, "size": 1}
-    )
+    return json_answer({"schema": schema, "datarows": [[count(request), number(asked)]], "total": 1, "size": 1})
 
 
 async def mapping(request: web.Request) -> web.Response:

@@ -52,9 +52,7 @@ async def query(request: web.Request) -> web.Response:
 
 
 async def partial(request: web.Request) -> web.Response:
-    return await query_range(
-        request, warnings=["maximum number of series (500) reached; returning partial results"]
-    )
+    return await query_range(request, warnings=["maximum number of series (500) reached; returning partial results"])
 
 
 async def plain_error(request: web.Request) -> web.Response:

@@ -29,9 +29,7 @@ async def error(request: web.Request) -> web.Response:
 
 
 async def last(request: web.Request) -> web.Response:
-    return json_answer(
-        [{"metric": "cpu", "timestamp": 1_700_000_000_000, "value": str(count(request)), "tags": {}}]
-    )
+    return json_answer([{"metric": "cpu", "timestamp": 1_700_000_000_000, "value": str(count(request)), "tags": {}}])
 
 
 async def expression(request: web.Request) -> web.Response:

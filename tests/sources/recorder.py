@@ -55,9 +55,7 @@ class Recorder:
 RECORDER = web.AppKey("recorder", Recorder)
 
 
-def application(
-    routes: Mapping[str, Handler], special: Mapping[str, Handler] | None = None
-) -> web.Application:
+def application(routes: Mapping[str, Handler], special: Mapping[str, Handler] | None = None) -> web.Application:
     """A server for `routes`: "GET,POST /path/{name}" to its handler; `special` maps words to handlers."""
     app = web.Application(middlewares=[_record(special or {})], client_max_size=1 << 24)
     app[RECORDER] = Recorder()

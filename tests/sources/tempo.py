@@ -64,8 +64,7 @@ async def search(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     start = int(request.query.get("start", 0))
     samples = [
-        {"timestampMs": str((start + 60 * k) * 1000), "value": number(request.query_string, k)}
-        for k in range(5)
+        {"timestampMs": str((start + 60 * k) * 1000), "value": number(request.query_string, k)} for k in range(5)
     ]
     series = [{"labels": [{"key": "job", "value": {"stringValue": "x"}}], "samples": samples}]
     return json_answer({"series": series, "metrics": {"inspectedTraces": count(request)}})

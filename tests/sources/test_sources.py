@@ -209,16 +209,12 @@ async def ask(client: Client, it: Ask) -> tuple[int, bytes]:
     if it.content_type:
         headers["Content-Type"] = it.content_type
     url = client.make_url("/").human_repr().rstrip("/") + it.target
-    async with client.session.request(
-        it.method, URL(url, encoded=True), data=it.body, headers=headers
-    ) as answer:
+    async with client.session.request(it.method, URL(url, encoded=True), data=it.body, headers=headers) as answer:
         return answer.status, await answer.read()
 
 
 @pytest.mark.parametrize("it", READS, ids=str)
-async def test_an_answer_follows_from_the_request_and_the_count(
-    aiohttp_client: AiohttpClient, it: Ask
-) -> None:
+async def test_an_answer_follows_from_the_request_and_the_count(aiohttp_client: AiohttpClient, it: Ask) -> None:
     app = it.source.make()
     client = await aiohttp_client(app)
     first, second = await ask(client, it), await ask(client, it)

@@ -67,9 +67,7 @@ async def status(api: Admin, token: str, method: str, path: str) -> int:
     ],
     ids=str,
 )
-async def test_without_a_known_token_every_route_is_401(
-    api: Admin, headers: dict[str, str], query: str
-) -> None:
+async def test_without_a_known_token_every_route_is_401(api: Admin, headers: dict[str, str], query: str) -> None:
     before = api.book.snapshot
     for method, path in ROUTES:
         async with api.client.request(method, path + query, headers=headers) as response:
@@ -87,9 +85,7 @@ async def test_two_authorizations_are_none(api: Admin) -> None:
 
 
 async def test_the_scheme_is_written_in_any_case(api: Admin) -> None:
-    async with api.client.get(
-        f"/api/datasources/{UID}/cache", headers={"Authorization": "bEARER admin"}
-    ) as response:
+    async with api.client.get(f"/api/datasources/{UID}/cache", headers={"Authorization": "bEARER admin"}) as response:
         assert response.status == 200
 
 
@@ -153,9 +149,7 @@ def caller(access: Access, authorization: str) -> Caller:
     return access.authenticate([authorization])
 
 
-def test_a_token_is_generated_once_for_its_owner_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_token_is_generated_once_for_its_owner_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     directory = tmp_path / "data"
     assert read_admin_token(tmp_path) is None

@@ -71,9 +71,7 @@ def settings(answer: dict[str, Any]) -> tuple[bool, bool, int, int]:
         ("POST", "/clean", None, "Data source cache cleaned"),
     ],
 )
-@pytest.mark.parametrize(
-    "prefix", [f"/api/datasources/{UID}", f"/api/datasources/uid/{UID}", "/api/datasources/1"]
-)
+@pytest.mark.parametrize("prefix", [f"/api/datasources/{UID}", f"/api/datasources/uid/{UID}", "/api/datasources/1"])
 async def test_every_answer_has_its_message_and_all_ten_fields(
     api: Admin, prefix: str, method: str, path: str, body: dict[str, Any] | None, message: str
 ) -> None:
@@ -142,9 +140,7 @@ async def test_the_terraform_provider(api: Admin) -> None:
     async def call(method: str, path: str = "", body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body)
         headers = org | ({"Content-Type": "application/json"} if body is not None else {})
-        status, answer = await ask(
-            api, method, f"{CACHE}{path}?dataSourceType=prometheus", data=data, headers=headers
-        )
+        status, answer = await ask(api, method, f"{CACHE}{path}?dataSourceType=prometheus", data=data, headers=headers)
         assert status == 200
         return answer
 
@@ -293,9 +289,7 @@ async def test_a_body_where_none_is_needed_is_ignored(api: Admin, path: str) -> 
         ("PATCH", "/cache/disable", "POST"),
     ],
 )
-async def test_another_method_is_answered_with_those_allowed(
-    api: Admin, method: str, path: str, allow: str
-) -> None:
+async def test_another_method_is_answered_with_those_allowed(api: Admin, method: str, path: str, allow: str) -> None:
     async with api.client.request(method, f"/api/datasources/{UID}{path}", headers=HEADERS) as response:
         assert response.status == 405
         assert response.headers["Allow"] == allow
@@ -303,9 +297,7 @@ async def test_another_method_is_answered_with_those_allowed(
         assert await response.json() == {"message": "Method not allowed"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/api/datasources", f"{CACHE}/", f"{CACHE}/x", "/api/datasources//cache"]
-)
+@pytest.mark.parametrize("path", ["/", "/api/datasources", f"{CACHE}/", f"{CACHE}/x", "/api/datasources//cache"])
 async def test_another_path_is_not_found_in_json(api: Admin, path: str) -> None:
     assert await ask(api, "GET", path) == (404, {"message": "Not found"})
 

@@ -1,0 +1,55 @@
+# `make run` and `make test` need Python >= 3.11, make and a compiler; everything else is installed into .venv.
+PYTHON ?= python3
+UPSTREAM ?= http://localhost:9090
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint format bench bench-quick lock clean
+
+run: $(VENV)/.run
+	$(BIN)/millpond serve --upstream $(UPSTREAM) --log-format console
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.test
+	$(BIN)/python -m benchmarks --quick
+
+# The lock files hold hashes and no addresses; both fit every supported Python and platform.
+lock: $(VENV)/.python
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --extra test pyproject.toml -o requirements-test.lock
+
+clean:
+	rm -rf $(VENV) *.egg-info
+
+$(VENV)/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# Millpond itself is put on the path, not built: that needs no build backend, and edits count at once.
+$(VENV)/.run: $(VENV)/.python requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python deploy/put_on_path.py
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	touch $@

@@ -6,7 +6,9 @@ A type that is not known is opaque. So are the clouds' own APIs: their requests 
 from collections.abc import Iterable
 
 from ..core.model import Dialect
+from .clickhouse import CLICKHOUSE
 from .infinity import infinity
+from .influxdb import INFLUXDB
 from .jaeger import JAEGER
 from .loki import LOKI
 from .opaque import OPAQUE
@@ -25,6 +27,8 @@ _DIALECTS: tuple[tuple[Dialect, str], ...] = (
     ),
     (VICTORIAMETRICS, "victoriametrics victoriametrics-metrics-datasource"),
     (LOKI, "loki"),
+    (INFLUXDB, "influxdb"),
+    (CLICKHOUSE, "clickhouse grafana-clickhouse-datasource vertamedia-clickhouse-datasource"),
     (TEMPO, "tempo"),
     (JAEGER, "jaeger"),
     (ZIPKIN, "zipkin"),

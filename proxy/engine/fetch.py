@@ -130,7 +130,14 @@ def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | Non
 
 
 def kept_headers(headers: Headers, names: tuple[str, ...]) -> Pairs:
-    """The short allow-list of answer headers that are stored and replayed (CVE-2022-23498: never a cookie)."""
-    kept = [(name, value) for name, value in headers.items() if name.lower() == "content-type"]
-    kept += [(name, value) for name, value in headers.items() if name.lower() in names]
-    return tuple(kept)
+    """The short allow-list of answer headers that are stored and replayed (CVE-2022-23498: never a cookie).
+
+    A name of the dialect's that ends in `*` stands for all that begin so.
+    """
+    exact = {"content-type", *names}
+    prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
+    return tuple(
+        (name, value)
+        for name, value in headers.items()
+        if name.lower() in exact or (prefixes and name.lower().startswith(prefixes))
+    )

@@ -1,0 +1,199 @@
+"""InfluxDB's InfluxQL (/query) and Flux (/api/v2/query); its SQL goes over gRPC.
+
+Both paths carry data, metadata and statements that write: what a request is stands in its text. `now()` and relative
+ranges make the answer depend on the moment, so they pass; absolute ranges are kept, and so is what names no time.
+"""
+
+import itertools
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .accept import JSON, accept_class
+from .form import canonical, parse, read_form
+from .statements import FLUX, INFLUXQL, Lexeme, Token, Undecidable, calls, lex, statements, words
+
+_INFLUXQL_SINGLE = frozenset("q db rp epoch u p pretty chunked chunk_size params".split())
+_LIVE_SHOWS = frozenset("QUERIES DIAGNOSTICS STATS SHARDS SHARD SUBSCRIPTIONS".split())
+
+_FLUX_SINGLE = frozenset("org orgID bucket".split())
+_FLUX_READS = frozenset(
+    "array contrib/tomhollingworth/events date dict influxdata/influxdb/schema influxdata/influxdb/v1 "
+    "influxdata/influxdb/sample interpolate join json math regexp strings timezone types".split()
+)
+"""The packages that only compute; any other import might write or call out."""
+_FLUX_WRITES = frozenset(("TO", "WIDETO"))
+_FLUX_META = frozenset("BUCKETS MEASUREMENTS TAGKEYS TAGVALUES FIELDKEYS MEASUREMENTTAGKEYS".split())
+_ERROR_TABLE = re.compile(rb"^,?error,reference\r?$", re.MULTILINE)
+
+
+class _Series(msgspec.Struct):
+    partial: bool = False
+
+
+class _Result(msgspec.Struct):
+    error: str | None = None
+    partial: bool = False
+    series: list[_Series] = []
+
+
+class _Reply(msgspec.Struct):
+    results: list[_Result] = []
+    error: str | None = None
+
+
+_REPLY = msgspec.json.Decoder(_Reply)
+
+
+def _read_influxql(request: Request) -> Call | Pass:
+    if accept_class(request.headers) != JSON:
+        return Pass(reason=Reason.CONTENT_TYPE)
+    parameters = read_form(request)
+    if isinstance(parameters, Pass):
+        return parameters
+    parts = canonical(parameters, single=_INFLUXQL_SINGLE)
+    if isinstance(parts, Pass):
+        return parts
+    given = dict(parameters)
+    if given.get("chunked", "false").lower() not in ("false", "f", "0", ""):
+        return Pass(reason=Reason.STREAM)
+    kind = influxql_kind(given.get("q", ""))
+    if isinstance(kind, Pass):
+        return kind
+    return Call(kind=kind, parts=parts, judge=_judge_influxql, keep_headers=("x-grafana-meta-add-*",))
+
+
+def influxql_kind(text: str) -> Kind | Pass:
+    """A query if any statement is one, provided that every statement only reads and none depends on the moment."""
+    try:
+        kinds = [_statement_kind(statement) for statement in statements(text, INFLUXQL)]
+    except Undecidable:
+        return Pass(reason=Reason.STATEMENT)
+    refused = [kind for kind in kinds if isinstance(kind, Pass)]
+    if refused or not kinds:
+        return refused[0] if refused else Pass(reason=Reason.STATEMENT)
+    return Kind.QUERY if Kind.QUERY in kinds else Kind.RESOURCE
+
+
+def _statement_kind(statement: list[Lexeme]) -> Kind | Pass:
+    said = words(statement)
+    first = said[0] if statement[0].kind is Token.WORD else ""
+    if first not in ("SELECT", "SHOW") or "INTO" in said or not _LIVE_SHOWS.isdisjoint(said[1:2]):
+        return Pass(reason=Reason.STATEMENT)
+    called = calls(statement)
+    if "NOW" in called or ("GROUP" in said and "TIME" in called and not _has_upper_bound(statement)):
+        return Pass(reason=Reason.NOW)  # buckets without an upper bound end at the moment of asking
+    return Kind.QUERY if first == "SELECT" else Kind.RESOURCE
+
+
+def _has_upper_bound(statement: Sequence[Lexeme]) -> bool:
+    return any(
+        lexeme.kind in (Token.WORD, Token.NAME) and lexeme.text.upper() == "TIME" and after.text in ("<", "=")
+        for lexeme, after in itertools.pairwise(statement)
+    )
+
+
+def _judge_influxql(answer: Answer) -> Reason | None:
+    """A statement can fail, or be cut by max-row-limit, inside a 200."""
+    try:
+        reply = _REPLY.decode(answer.body)
+    except msgspec.DecodeError:
+        return Reason.MALFORMED
+    if reply.error is not None or any(result.error is not None for result in reply.results):
+        return Reason.ERROR_IN_BODY
+    if any(result.partial or any(series.partial for series in result.series) for result in reply.results):
+        return Reason.PARTIAL
+    return None
+
+
+class _FluxBody(msgspec.Struct):
+    query: str
+    now: str | None = None
+
+
+_FLUX_BODY = msgspec.json.Decoder(_FluxBody)
+
+
+def _read_flux(request: Request) -> Call | Pass:
+    """The body is part of the key as it came: clients write it the same way each time."""
+    parameters = parse(request.query)
+    parts = canonical(parameters, single=_FLUX_SINGLE) if parameters is not None else Pass(reason=Reason.PARAMETER)
+    if isinstance(parts, Pass):
+        return parts
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    try:
+        if media_type == "application/vnd.flux":
+            body = _FluxBody(query=request.body.decode())
+        elif media_type == "application/json":
+            body = _FLUX_BODY.decode(request.body)
+        else:
+            return Pass(reason=Reason.CONTENT_TYPE)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Pass(reason=Reason.BODY)
+    kind = flux_kind(body.query, has_now=body.now is not None)
+    if isinstance(kind, Pass):
+        return kind
+    accept = ",".join(request.headers.getall("Accept", ())).lower().encode()
+    return Call(kind=kind, parts=(media_type.encode(), accept, request.body, *parts), judge=_judge_flux)
+
+
+def flux_kind(text: str, *, has_now: bool) -> Kind | Pass:
+    """`has_now`: the request says what now is, so that relative times are fixed."""
+    try:
+        found = list(lex(text, FLUX))
+    except Undecidable:
+        return Pass(reason=Reason.STATEMENT)
+    said, called = set(words(found)), calls(found)
+    if not said.isdisjoint(_FLUX_WRITES) or not _imports(found) <= _FLUX_READS or not said:
+        return Pass(reason=Reason.STATEMENT)
+    if not has_now and (not said.isdisjoint(("NOW", "TODAY", "OPTION")) or not _ranges_are_absolute(found)):
+        return Pass(reason=Reason.NOW)
+    return Kind.RESOURCE if not called.isdisjoint(_FLUX_META) and "RANGE" not in called else Kind.QUERY
+
+
+def _imports(found: Sequence[Lexeme]) -> set[str]:
+    """The packages imported, under whatever name; an import that is not followed by a text counts as unknown."""
+    packages = set()
+    for index, lexeme in enumerate(found):
+        if lexeme.kind is Token.WORD and lexeme.text == "IMPORT":
+            package = next((after for after in found[index + 1 : index + 3] if after.kind is Token.STRING), None)
+            packages.add(package.text if package is not None else "?")
+    return packages
+
+
+def _ranges_are_absolute(found: Sequence[Lexeme]) -> bool:
+    """Every range( has a start and a stop that are dates or Unix times."""
+    bounds = [
+        _is_absolute(found[index + 2])
+        for index, lexeme in enumerate(found[:-2])
+        if lexeme.kind is Token.WORD and lexeme.text in ("START", "STOP") and found[index + 1].text == ":"
+    ]
+    ranges = sum(
+        lexeme.kind is Token.WORD and lexeme.text == "RANGE" and after.text == "("
+        for lexeme, after in itertools.pairwise(found)
+    )
+    return all(bounds) and len(bounds) >= 2 * ranges
+
+
+def _is_absolute(lexeme: Lexeme) -> bool:
+    return lexeme.kind is Token.WORD and lexeme.text.isdigit() and (len(lexeme.text) == 4 or len(lexeme.text) >= 9)
+
+
+def _judge_flux(answer: Answer) -> Reason | None:
+    """An error after the 200 has been sent comes as a table of its own in the CSV."""
+    if _ERROR_TABLE.search(answer.body):
+        return Reason.ERROR_IN_BODY
+    if not answer.headers.get("Content-Type", "").startswith(("text/csv", "application/csv")):
+        return Reason.MALFORMED
+    return None if answer.body.endswith(b"\n") else Reason.MALFORMED
+
+
+INFLUXDB = Dialect(
+    name="influxdb",
+    routes=(
+        Route(name="influxql", methods=frozenset(("GET", "POST")), path=re.compile("/query"), read=_read_influxql),
+        Route(name="flux", methods=frozenset(("POST",)), path=re.compile("/api/v2/query"), read=_read_flux),
+    ),
+)

@@ -194,7 +194,8 @@ def _median(figures: list[Figure]) -> Figure:
 
 def _line(row: dict[str, object]) -> str:
     ours, theirs = row["ours"], row["theirs"]
-    assert isinstance(ours, dict) and isinstance(theirs, dict)
+    assert isinstance(ours, dict)
+    assert isinstance(theirs, dict)
     return (
         f"{row['scenario']:<40} {ours['requests_per_second']:>8.0f}/s p50 {ours['p50_us']:>6.0f} us "
         f"p99 {ours['p99_us']:>6.0f} us cpu {ours['cpu_us']:>5.0f} us | {row['peer']} "

@@ -1,6 +1,7 @@
 """The composition root: the only file that knows everyone. Starts the parts in order, swaps them on reload, drains."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -128,10 +129,8 @@ class App:
         task.add_done_callback(self._tasks.discard)
 
     async def _reload_quietly(self) -> None:
-        try:
+        with contextlib.suppress(MillpondError):
             await self.reload()
-        except MillpondError:
-            pass
 
     async def reload(self) -> None:
         """The new configuration whole, or the old one stays and the error is raised."""

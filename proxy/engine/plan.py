@@ -3,7 +3,6 @@
 Pure but for reading the body, which happens only where the dialect's table knows method and path.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from ..core import paths, policy

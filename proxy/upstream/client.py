@@ -155,7 +155,8 @@ class Upstream:
         return Slot(self._slots)
 
     async def _send(self, outgoing: Outgoing, slot: Slot) -> Response:
-        assert self._session is not None and self._fresh is not None
+        assert self._session is not None
+        assert self._fresh is not None
         until = None
         if outgoing.bounded and self._source.timeouts.total_ms:
             until = asyncio.get_running_loop().time() + self._source.timeouts.total_ms / 1000

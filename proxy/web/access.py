@@ -19,7 +19,7 @@ from ..errors import Forbidden, Unauthorized
 
 _log = logging.getLogger(__name__)
 
-TOKEN_FILE = "admin-token"
+TOKEN_FILE = "admin-token"  # noqa: S105  # a file's name
 _BEARER = re.compile(r"bearer ([!-~]+)", re.IGNORECASE)  # one space, then no other: RFC 6750, 2.1
 _EVERYTHING = frozenset({"datasources:*", "datasources:uid:*"})
 

@@ -24,7 +24,8 @@ class OpenResponse:
 
 
 async def no_chunks() -> AsyncIterator[bytes]:
-    for chunk in ():
+    nothing: tuple[bytes, ...] = ()
+    for chunk in nothing:
         yield chunk
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NGINX = """\
-worker_processes 1;
+{user}worker_processes 1;
 daemon off;
 error_log {dir}/error.log;
 pid {dir}/nginx.pid;
@@ -73,7 +73,8 @@ def nginx(directory: Path, origin_port: int) -> Peer:
     port = free_port()
     directory.mkdir()
     config = directory / "nginx.conf"
-    config.write_text(_NGINX.format(dir=directory, port=port, origin=origin_port))
+    user = "user root;\n" if os.geteuid() == 0 else ""  # its workers must reach the temporary directory
+    config.write_text(_NGINX.format(user=user, dir=directory, port=port, origin=origin_port))
     return _start("nginx", port, "", ["nginx", "-p", str(directory), "-c", str(config)])
 
 

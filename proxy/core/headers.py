@@ -7,6 +7,8 @@ never leaks (team headers of Grafana's label based access control have free name
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
 
 from .model import Headers, Pairs
 
@@ -63,35 +65,55 @@ class Sorted:
     forward: Pairs
 
 
+class _Class(Enum):
+    IDENTITY = "identity"
+    COOKIE = "cookie"
+    NOISE = "noise"  # forwarded, not keyed
+    CUT = "cut"
+
+
 def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
     """Sort a cacheable call's headers. Identity names are in lower case and sorted; repeated ones keep their order."""
     identity: list[tuple[str, str]] = []
     forward: list[tuple[str, str]] = []
-    for name, value in end_to_end(headers):
-        lower = name.lower()
-        if lower in rules.replaced:
+    named = _named_by_connection(headers)
+    for name, value in headers.items():
+        lower, kind = _classify(name)
+        if lower in named or lower in HOP_BY_HOP or lower in rules.replaced:
             continue
         if lower in rules.keep:
-            identity.append((lower, value))
-        elif lower in _CUT or lower in rules.noise or lower.startswith(_CUT_PREFIXES):
+            kind = _Class.IDENTITY
+        elif lower in rules.noise:
+            kind = _Class.CUT
+        if kind is _Class.CUT:
             continue
-        elif lower == "cookie":
+        if kind is _Class.COOKIE:
             value = without_session_cookies(value)
             if not value:
                 continue
-            if lower not in rules.drop:
-                identity.append((lower, value))
-        elif not (
-            lower in _REPRESENTATION
-            or lower in _TRACING
-            or lower in _ATTRIBUTION
-            or lower.startswith(_ATTRIBUTION_PREFIXES)
-            or lower in rules.drop
-        ):
+        if kind is not _Class.NOISE and lower not in rules.drop:
             identity.append((lower, value))
         forward.append((name, value))
     identity.sort(key=lambda pair: pair[0])
     return Sorted(tuple(identity), tuple(forward))
+
+
+@lru_cache(maxsize=1024)
+def _classify(name: str) -> tuple[str, _Class]:
+    """The name in lower case, and its class before a source's own rules."""
+    lower = name.lower()
+    if lower in _CUT or lower.startswith(_CUT_PREFIXES):
+        return lower, _Class.CUT
+    if lower == "cookie":
+        return lower, _Class.COOKIE
+    if (
+        lower in _REPRESENTATION
+        or lower in _TRACING
+        or lower in _ATTRIBUTION
+        or lower.startswith(_ATTRIBUTION_PREFIXES)
+    ):
+        return lower, _Class.NOISE
+    return lower, _Class.IDENTITY
 
 
 def pass_headers(headers: Headers, rules: HeaderRules) -> Pairs:
@@ -110,16 +132,20 @@ def pass_headers(headers: Headers, rules: HeaderRules) -> Pairs:
 
 
 def end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
-    """All but hop-by-hop fields and those that Connection names (RFC 9110 §7.6.1).
-
-    Connection cannot name away fields that frame or identify a message (CVE-2022-45059).
-    """
-    named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
-    named -= {"content-length", "host", "authorization", "cookie", "content-type", "content-encoding"}
+    """All but hop-by-hop fields and those that Connection names (RFC 9110 §7.6.1)."""
+    named = _named_by_connection(headers)
     for name, value in headers.items():
         lower = name.lower()
         if lower not in HOP_BY_HOP and lower not in named:
             yield name, value
+
+
+def _named_by_connection(headers: Headers) -> set[str]:
+    """It cannot name away fields that frame a message or tell who sent it (CVE-2022-45059)."""
+    if "Connection" not in headers:
+        return set()
+    named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
+    return named - {"content-length", "host", "authorization", "cookie", "content-type", "content-encoding"}
 
 
 def without_session_cookies(cookie: str) -> str:

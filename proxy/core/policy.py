@@ -14,7 +14,7 @@ def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Re
         return Reason.SKIP
     if honour_no_cache and _directives(headers).keys() & {"no-store", "no-cache"}:
         return Reason.NO_STORE
-    if "FromAlert" in headers or any(name.lower().startswith("x-rule-") for name in headers):
+    if "FromAlert" in headers or "\nx-rule-" in "\n".join(("", *headers)).lower():
         return Reason.ALERT
     if "Upgrade" in headers:
         return Reason.UPGRADE

@@ -4,13 +4,14 @@ Where two parsers could disagree about a request, it is not kept: an entry that 
 under another name is how a cache is poisoned.
 """
 
+import re
 from collections.abc import Iterable
-from urllib.parse import unquote
 
 from ..core.model import Pass, Reason, Request
 
 _FORM = "application/x-www-form-urlencoded"
-_HEX = frozenset("0123456789abcdefABCDEF")
+_ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
+_INVALID_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 Parameters = tuple[tuple[str, str], ...]
 
@@ -39,16 +40,13 @@ def read_form(request: Request) -> Parameters | Pass:
 
 def parse(encoded: str) -> Parameters | None:
     """Pairs in their order; None for what parsers read differently: a bare `;`, an invalid escape."""
-    if ";" in encoded:
+    if ";" in encoded or _INVALID_ESCAPE.search(encoded):
         return None
     pairs = []
     for field in encoded.split("&"):
-        if not field:
-            continue
-        name, _, value = field.partition("=")
-        if not (_escapes_are_valid(name) and _escapes_are_valid(value)):
-            return None
-        pairs.append((_decode(name), _decode(value)))
+        if field:
+            name, _, value = field.partition("=")
+            pairs.append((_decode(name), _decode(value)))
     return tuple(pairs)
 
 
@@ -87,8 +85,10 @@ def encode(text: str) -> bytes:
 
 
 def _decode(text: str) -> str:
-    return unquote(text.replace("+", " "), errors="surrogateescape")
+    if "+" in text:
+        text = text.replace("+", " ")
+    return _ESCAPES.sub(_decoded, text) if "%" in text else text
 
 
-def _escapes_are_valid(text: str) -> bool:
-    return all(len(rest) >= 2 and _HEX.issuperset(rest[:2]) for rest in text.split("%")[1:])
+def _decoded(escapes: re.Match[str]) -> str:
+    return bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
 """What every settings store promises, over SQLite and over a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from proxy.settings.model import CacheConfig, Record
 from proxy.settings.redis import RedisSettings
 from proxy.settings.store import SettingsStore
 
-from ..settings.server import Valkey
+from ..servers.valkey import Valkey
 
 RECORD = Record(
     uid="a",
@@ -29,12 +29,6 @@ RECORD = Record(
     changed=CacheConfig(enabled=True, use_default_ttl=False, ttl_queries_ms=60_000, ttl_resources_ms=0),
 )
 UNCHANGED = replace(RECORD, uid="b", id=2, changed=None)
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with Valkey() as server:
-        yield server
 
 
 @pytest.fixture(params=["file", "redis"])

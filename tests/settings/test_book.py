@@ -20,7 +20,7 @@ from proxy.settings.model import CacheConfig
 from proxy.settings.redis import RedisSettings
 from proxy.settings.store import Edit, SettingsStore
 
-from .server import Valkey
+from ..servers.valkey import Valkey
 
 MINUTE = CacheConfig(enabled=True, use_default_ttl=False, ttl_queries_ms=60_000, ttl_resources_ms=5_000)
 

@@ -1,7 +1,6 @@
 """What only a settings store in Redis has: clusters, garbage in its key, and no secret in what it says."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from proxy.settings.contents import Contents
 from proxy.settings.model import CacheConfig
 from proxy.settings.redis import RedisSettings
 
-from .server import Valkey
+from ..servers.valkey import Valkey
 
 CONFIG = Config(datasources=(Source(uid="a", url="http://localhost:9090"),))
 
@@ -93,7 +92,7 @@ async def test_a_late_write_is_refused_by_redis_own_clock(
 
 
 async def test_a_cluster_keeps_them_too() -> None:
-    with Valkey("--cluster-enabled", "yes", port=free_port()) as server:
+    with Valkey("--cluster-enabled", "yes") as server:
         async with Client.from_url(server.url) as client:
             await command(client, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             async with asyncio.timeout(20):
@@ -109,10 +108,3 @@ async def test_a_cluster_keeps_them_too() -> None:
         assert (await store.load()).records["a"].changed == CacheConfig(enabled=True)
         assert await store.version() != ""
         await store.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    return port if port < 50_000 else port - 20_000  # the cluster's bus listens 10,000 above

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from . import __version__
 from .cache.memory import MemoryStore
-from .cache.redis import RedisStore
 from .cache.store import Store
 from .config.schema import Config
 from .engine.pipeline import Pipeline
@@ -22,7 +21,6 @@ from .engine.sources import Sources
 from .errors import ConfigError, MillpondError
 from .settings.book import Book
 from .settings.file import FileSettings
-from .settings.redis import RedisSettings
 from .telemetry import logs
 from .telemetry.metrics import Metrics
 from .upstream.client import Upstream
@@ -81,14 +79,9 @@ class App:
     def __init__(self, config: Config, reload: Callable[[], Config]) -> None:
         self._config = config
         self._load = reload
-        data_dir = Path(config.server.data_dir)
         self.metrics = Metrics()
         self.store = _store(config, self.metrics)
-        self.book = (
-            Book(RedisSettings(config.caching), config, copy=FileSettings(data_dir))
-            if config.caching.backend == "redis"
-            else Book(FileSettings(data_dir), config)
-        )
+        self.book = _book(config)
         self.access = Access(config.auth)
         self.readiness = ops.Readiness(self._failing)
         self.sources = Sources({}, {}, None)
@@ -167,7 +160,7 @@ class App:
 
     def _failing(self) -> list[str]:
         failing = [] if self.book.reachable else ["settings"]
-        if isinstance(self.store, RedisStore) and self.store.degraded:
+        if self.store.degraded:
             failing.append("cache")
         return failing
 
@@ -212,12 +205,26 @@ class App:
 def _store(config: Config, metrics: Metrics) -> Store:
     caching = config.caching
     if caching.backend == "redis":
+        from .cache.redis import RedisStore  # half of the start-up time, for those who use it
+
         return RedisStore(
             caching, on_fault=lambda operation, kind: metrics.store_failed(operation=operation, kind=kind)
         )
-    return MemoryStore(
+    store = MemoryStore(
         max_size_bytes=int(caching.memory.max_size_mb * _MB), max_value_bytes=int(caching.max_value_mb * _MB)
     )
+    metrics.watch("memory_size_bytes", "Bytes of the entries in memory.", lambda: store.size_bytes)
+    metrics.watch("memory_entries", "Entries in memory.", lambda: len(store))
+    return store
+
+
+def _book(config: Config) -> Book:
+    on_disk = FileSettings(Path(config.server.data_dir))
+    if config.caching.backend == "redis":
+        from .settings.redis import RedisSettings
+
+        return Book(RedisSettings(config.caching), config, copy=on_disk)
+    return Book(on_disk, config)
 
 
 def _make_data_dir(data_dir: Path) -> None:

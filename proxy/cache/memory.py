@@ -49,6 +49,10 @@ class MemoryStore:
     def size_bytes(self) -> int:
         return self._small_bytes + self._main_bytes
 
+    @property
+    def degraded(self) -> bool:
+        return False
+
     def __len__(self) -> int:
         return len(self._small) + len(self._main)
 

@@ -1,12 +1,13 @@
 """Entries in Redis or Valkey, standalone or cluster. Every fault is a miss and a count, never an exception.
 
 redis-py's defaults are for batch jobs: ten retries with backoff, five seconds a try, an exception when the pool is
-empty. Here a command is tried once, briefly, on a bounded pool that is waited for briefly (traps T1 to T5).
+empty. Here a command is tried once, briefly; so many at once, and the others wait briefly.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -25,11 +26,12 @@ from .store import ABSENT, Failed, Found, Lookup
 _log = logging.getLogger("millpond.cache")
 T = TypeVar("T")
 
-_CONNECTIONS = 64
-_POOL_WAIT_SECONDS = 0.1
+_AT_ONCE = 64
+_WAIT_SECONDS = 0.1
 _CLEAR_SECONDS = 60.0
 _SCAN_COUNT = 1000
 
+_FAULTS = (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError, ValueError)
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.MaxConnectionsError, "pool"),
     (exceptions.AuthenticationError, "auth"),
@@ -41,10 +43,13 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.InvalidResponse, "protocol"),
     (exceptions.ResponseError, "refused"),
     (exceptions.ConnectionError, "connect"),
+    (exceptions.RedisClusterException, "connect"),
     (OSError, "connect"),
 )
 _ANSWERED = frozenset(("oom", "readonly", "refused"))
 """Redis answered, if only to refuse: reads go on."""
+_GONE = (0, -2)
+"""PTTL of a key that expired after it was read; without an expiry, which is not ours, it is -1."""
 
 
 class RedisStore:
@@ -56,6 +61,7 @@ class RedisStore:
         self._breaker = Breaker()
         self._write_seconds = caching.write_timeout_ms / 1000
         self._client = _client(caching)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[Any]] = set()
 
     @property
@@ -79,7 +85,7 @@ class RedisStore:
         try:
             async with asyncio.timeout(_CLEAR_SECONDS):
                 await self._delete(pattern)
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             self._fault("clear", error)
             return False
         return True
@@ -95,24 +101,25 @@ class RedisStore:
         name = self._name(key)
         try:
             # The age comes from what is left of the expiry: no replica's wall clock counts (ADR 6).
-            pipeline = self._client.pipeline(transaction=False)
-            value, left_ms = await pipeline.get(name).pttl(name).execute()
-        except (exceptions.RedisError, OSError, TimeoutError, ValueError) as error:
+            async with self._slot():
+                pipeline = self._client.pipeline(transaction=False)
+                value, left_ms = await pipeline.get(name).pttl(name).execute()
+        except _FAULTS as error:
             return Failed(self._fault("get", error))
         self._breaker.succeeded()
-        if value is None:
+        if value is None or left_ms in _GONE:
             return ABSENT
         entry = wire.decode(key, value)
-        if entry is None or left_ms <= 0:
+        if entry is None or left_ms < 0:
             self._on_fault("get", "value")
             return ABSENT
         return Found(entry, max(0, entry.keep_ms - left_ms))
 
     async def _put(self, key: Key, entry: Entry) -> bool:
         try:
-            async with asyncio.timeout(self._write_seconds):
+            async with self._slot(), asyncio.timeout(self._write_seconds):
                 await self._client.set(self._name(key), wire.encode(key, entry), px=entry.keep_ms)
-        except (exceptions.RedisError, OSError, TimeoutError, ValueError) as error:
+        except _FAULTS as error:
             self._fault("put", error)
             return False
         self._breaker.succeeded()
@@ -146,13 +153,28 @@ class RedisStore:
 
     def _fault(self, operation: str, error: BaseException) -> str:
         kind = next((kind for known, kind in _KINDS if isinstance(error, known)), "other")
-        if kind not in _ANSWERED:
+        if kind in _ANSWERED:
+            self._breaker.succeeded()
+        elif kind != "pool":  # a rush of calls says nothing about Redis
             was_open = self._breaker.is_open
             self._breaker.failed()
             if self._breaker.is_open and not was_open:
                 _log.warning("Redis fails and is left alone; answers come from the sources", extra={"kind": kind})
         self._on_fault(operation, kind)
         return kind
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Bounds the connections, waiting briefly. redis-py's pools do not tell a full pool from a Redis that is down."""
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise exceptions.MaxConnectionsError("every connection is in use") from None
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
@@ -176,10 +198,7 @@ def _client(caching: Caching) -> Any:
         options["username"] = unquote(url.username) if url.username else None
         options["password"] = unquote(url.password) if url.password else None
         return RedisCluster(startup_nodes=nodes, ssl=url.scheme == "rediss", **options)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        str(caching.redis.url), max_connections=_CONNECTIONS, timeout=_POOL_WAIT_SECONDS, **options
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_url(str(caching.redis.url), **options)
 
 
 def _escape(text: str) -> str:

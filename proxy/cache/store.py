@@ -31,6 +31,10 @@ ABSENT = Absent()
 
 
 class Store(Protocol):
+    @property
+    def degraded(self) -> bool:
+        """Whether it fails at the moment, and answers come from the sources."""
+
     async def get(self, key: Key) -> Lookup: ...
 
     async def put(self, key: Key, entry: Entry) -> bool:

@@ -6,10 +6,9 @@ Not pickle: whoever can write to the Redis would run code here. The whole digest
 entry that was copied over another is none; the checksum is over everything but itself.
 """
 
+import json
 import struct
 import zlib
-
-import orjson
 
 from ..core.model import Entry, Key
 
@@ -22,7 +21,7 @@ _BODY_AT = _HEAD.size + _CRC.size
 
 
 def encode(key: Key, entry: Entry) -> bytes:
-    headers = orjson.dumps(entry.headers)
+    headers = json.dumps(entry.headers).encode()  # not orjson: a byte that is no UTF-8 is a surrogate in a str
     coding = _CODINGS.index(entry.encoding)
     head = _HEAD.pack(_MAGIC, _VERSION, coding, key.digest, entry.ttl_ms, entry.keep_ms, entry.fetch_ms, len(headers))
     crc = zlib.crc32(entry.body, zlib.crc32(headers, zlib.crc32(head)))
@@ -41,8 +40,8 @@ def decode(key: Key, value: bytes) -> Entry | None:
         return None
     body_at = _BODY_AT + headers_length
     try:
-        headers = tuple((str(name), str(text)) for name, text in orjson.loads(value[_BODY_AT:body_at]))
-    except (ValueError, TypeError):
+        headers = tuple((str(name), str(text)) for name, text in json.loads(value[_BODY_AT:body_at]))
+    except (ValueError, TypeError, RecursionError):
         return None
     return Entry(
         headers=headers,

@@ -7,7 +7,14 @@ are Grafana's own histograms under our prefix.
 from collections.abc import Callable
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -15,6 +22,7 @@ from .. import __version__
 from ..core.model import Kind, Reason, XCache
 
 _GRAFANA_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100)
+disable_created_metrics()  # a series for the birth of each series helps nobody
 _LOOKED_UP = frozenset((XCache.HIT, XCache.MISS, XCache.ERROR))
 
 

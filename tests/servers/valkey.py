@@ -44,21 +44,28 @@ def redis_binary() -> str:
     return binary
 
 
-def binary(name: str) -> str:
-    return redis_binary() if name == "redis" else ""
-
-
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Valkey]:
+    """Shared by the session, as `redis` is: take a prefix of your own and leave it running."""
     with Valkey() as server:
         yield server
 
 
-@pytest.fixture(scope="session", params=["valkey", "redis"])
-def redis_server(request: pytest.FixtureRequest) -> Iterator[Valkey]:
-    """A server of each kind, shared by the session: take a prefix of your own and leave it running."""
-    if request.param == "valkey":
-        yield request.getfixturevalue("valkey")
-        return
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Valkey]:
     with Valkey(binary=redis_binary()) as server:
+        yield server
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def redis_server(request: pytest.FixtureRequest) -> Valkey:
+    """A server of each kind."""
+    server: Valkey = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def own_redis_server(request: pytest.FixtureRequest) -> Iterator[Valkey]:
+    """A server of each kind for this test alone, which may kill it."""
+    with Valkey(binary=redis_binary() if request.param == "redis" else "") as server:
         yield server

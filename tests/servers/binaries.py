@@ -1,0 +1,36 @@
+"""The servers of Debian's packages, by their names on PATH. A missing one skips its tests, or in CI fails them."""
+
+import os
+import shutil
+
+import pytest
+
+REQUIRED = os.environ.get("MILLPOND_REQUIRE_SERVERS") == "1"
+
+PACKAGES = {
+    "redis-server": "redis-server",
+    "redis-sentinel": "redis-sentinel",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "victoria-metrics": "victoria-metrics",
+    "influxd": "influxdb",
+    "clickhouse-server": "clickhouse-server",
+    "nginx": "nginx-light",
+    "chromium": "chromium",
+}
+"""Program and the Debian package that brings it."""
+
+
+def find(name: str) -> str:
+    """The program's path; skips the calling test, with the reason, where there is none."""
+    path = shutil.which(name)
+    if path is not None:
+        return path
+    reason = f"{name} is not on PATH (Debian package {PACKAGES[name]})"
+    if REQUIRED:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def missing() -> list[str]:
+    return [name for name in PACKAGES if shutil.which(name) is None]

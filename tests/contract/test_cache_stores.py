@@ -224,12 +224,16 @@ async def test_two_at_once_get_their_own(store: Store) -> None:
         assert found.entry.body == key.digest
 
 
+async def names(client: Client) -> set[bytes]:
+    return {name if isinstance(name, bytes) else name.encode() for name in await client.keys("*")}
+
+
 async def test_in_redis_every_key_is_under_our_prefix_and_expires(redis_server: Valkey, prefix: str) -> None:
     async with Client.from_url(redis_server.url) as client, redis_bench(redis_server.url, prefix) as bench:
-        before: set[bytes] = set(await client.keys("*"))
+        before = await names(client)
         for key in SCOPES:
             assert await bench.store.put(key, replace(ENTRY, keep_ms=77_000))
-        ours: set[bytes] = set(await client.keys("*")) - before
+        ours = await names(client) - before
         assert len(ours) == len(SCOPES)
         assert {name for name in ours if not name.decode().startswith(f"{prefix}:")} == set()
         for name in ours:

@@ -7,10 +7,11 @@ entry that was copied over another is none; the checksum is over everything but 
 """
 
 import json
+import re
 import struct
 import zlib
 
-from ..core.model import Entry, Key
+from ..core.model import Entry, Key, Pairs
 
 _HEAD = struct.Struct(">2sBB32sQQQI")
 _CRC = struct.Struct(">I")
@@ -18,6 +19,7 @@ _MAGIC = b"MP"
 _VERSION = 1
 _CODINGS = ("identity", "gzip", "deflate", "x-gzip")
 _BODY_AT = _HEAD.size + _CRC.size
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def encode(key: Key, entry: Entry) -> bytes:
@@ -39,9 +41,8 @@ def decode(key: Key, value: bytes) -> Entry | None:
     if zlib.crc32(memoryview(value)[_BODY_AT:], zlib.crc32(memoryview(value)[: _HEAD.size])) != crc:
         return None
     body_at = _BODY_AT + headers_length
-    try:
-        headers = tuple((str(name), str(text)) for name, text in json.loads(value[_BODY_AT:body_at]))
-    except (ValueError, TypeError, RecursionError):
+    headers = _headers(value[_BODY_AT:body_at])
+    if headers is None:
         return None
     return Entry(
         headers=headers,
@@ -51,3 +52,24 @@ def decode(key: Key, value: bytes) -> Entry | None:
         keep_ms=keep_ms,
         fetch_ms=fetch_ms,
     )
+
+
+def _headers(text: bytes) -> Pairs | None:
+    """A list of pairs of strings, without the control characters that would write headers of their own."""
+    try:
+        pairs = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    match pairs:
+        case list() if all(_is_header(pair) for pair in pairs):
+            return tuple((name, value) for name, value in pairs)
+        case _:
+            return None
+
+
+def _is_header(pair: object) -> bool:
+    match pair:
+        case [str(name), str(value)]:
+            return not _CONTROL.search(name) and not _CONTROL.search(value)
+        case _:
+            return False

@@ -1,6 +1,6 @@
 """Settings survive `kill -9`: two processes change them at once and are killed at random moments.
 
-The short form is part of the suite; `MILLPOND_SETTINGS_ROUNDS=20` asks for the full one.
+The short form is part of the suite; `SETTINGS_ROUNDS=20` asks for the full one.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from proxy.config.schema import Config, Source
 from proxy.settings.book import Book
 from proxy.settings.file import FileSettings
 
-ROUNDS = int(os.environ.get("MILLPOND_SETTINGS_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("SETTINGS_ROUNDS", "3"))
 CHANGES = 500
 WORKERS = ("first", "second")
 SOURCES = (*WORKERS, "both")

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-REQUIRED = os.environ.get("MILLPOND_REQUIRE_SERVERS") == "1"
+REQUIRED = os.environ.get("REQUIRE_SERVERS") == "1"
 
 PACKAGES = {
     "redis-server": "redis-server",

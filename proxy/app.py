@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,14 +17,13 @@ from .cache.memory import MemoryStore
 from .cache.store import Store
 from .config.schema import Config
 from .engine.pipeline import Pipeline
-from .engine.source import Limits, SourceRuntime
-from .engine.sources import Sources
+from .engine.sources import SourcesInForce
 from .errors import ConfigError, MillpondError
 from .settings.book import Book
 from .settings.file import FileSettings
 from .telemetry import logs
+from .telemetry.faults import Faults
 from .telemetry.metrics import Metrics
-from .upstream.client import Upstream
 from .web import admin, caching_api, ops
 from .web.access import Access, ensure_admin_token
 from .web.cleaning import Cleaner
@@ -34,7 +34,9 @@ _log = logging.getLogger("millpond")
 _MB = 1024 * 1024
 _BACKLOG = 1024
 _LINGER_SECONDS = 1.0
-"""How long a draining process still answers, with `Connection: close`, so that keep-alive clients leave by themselves."""
+"""How long a draining process still accepts, answering with `Connection: close`, so that keep-alive clients leave."""
+_CLOSE_SECONDS = 1.0
+"""What a connection gets to end by itself once the drain is over."""
 
 
 def serve(config: Config, reload: Callable[[], Config]) -> int:
@@ -59,7 +61,8 @@ async def _serve(config: Config, reload: Callable[[], Config]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, lambda: sys.exit(1) if stop.is_set() else stop.set())
+        # At once means at once: what is durable is so already, and nothing else is worth waiting for.
+        loop.add_signal_handler(signum, lambda: os._exit(1) if stop.is_set() else stop.set())
     loop.add_signal_handler(signal.SIGHUP, app.reload_soon)
     try:
         await app.start()
@@ -80,14 +83,21 @@ class App:
         self._config = config
         self._load = reload
         self.metrics = Metrics()
-        self.store = _store(config, self.metrics)
+        faults = Faults(self.metrics)
+        self.store = _store(config, self.metrics, faults)
         self.book = _book(config)
         self.access = Access(config.auth)
         self.readiness = ops.Readiness(self._failing)
-        self.sources = Sources({}, {}, None)
+        self.sources = SourcesInForce(faults.source)
         self._pipeline = Pipeline(book=self.book, store=self.store, metrics=self.metrics)
         self._cleaner = Cleaner(
             self.store.clear, failed=lambda: self.metrics.store_failed(operation="clear", kind="unfinished")
+        )
+        self._data = DataHandler(
+            pipeline=self._pipeline,
+            sources=lambda: self.sources.current,
+            settings=lambda: self.book.snapshot,
+            metrics=self.metrics,
         )
         self._runners: list[web.BaseRunner] = []
         self._reloading = asyncio.Lock()
@@ -102,14 +112,14 @@ class App:
             self.access.admit(_admin_token(data_dir))
         await self.store.start()
         await self.book.start()
-        await self._swap_sources(self._config)
-        handler = DataHandler(pipeline=self._pipeline, sources=lambda: self.sources, metrics=self.metrics)
-        await self._listen("data", web.ServerRunner(GuardedServer(handler)), self._config.server.listen)
+        self.sources.swap(await self.sources.prepare(self._config))
+        data_runner = web.ServerRunner(GuardedServer(self._data), shutdown_timeout=_CLOSE_SECONDS)
+        await self._listen("data", data_runner, self._config.server.listen)
         routes = [
             *caching_api.routes(self.book, self._cleaner, self.access),
             *ops.routes(readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload),
         ]
-        admin_runner = web.AppRunner(admin.application(routes), access_log=None)
+        admin_runner = web.AppRunner(admin.application(routes), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
         await self._listen("admin", admin_runner, self._config.server.admin_listen)
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again
@@ -131,30 +141,41 @@ class App:
             try:
                 config = await asyncio.to_thread(self._load)
                 _refuse_what_needs_a_restart(self._config, config)
-                await self.book.configure(config)
+                sources = await self.sources.prepare(config)
             except MillpondError as error:
                 self.metrics.reloaded(ok=False)
                 _log.error("configuration not reloaded, the old one stays: %s", error.public_message)
                 raise
-            await self._swap_sources(config)
+            await self.book.configure(config)
+            self.sources.swap(sources)
             self.access.configure(config.auth)
+            logs.configure(config.telemetry.log_format, config.telemetry.log_level, sys.stderr)
             self._config = config
             self.metrics.reloaded(ok=True)
             _log.info("configuration reloaded")
 
     async def drain(self) -> None:
-        """Not ready at once; then answer with `Connection: close`; then let what is in flight end, up to the limit."""
+        """Not ready at once; for a moment every answer ends its connection; then nothing new is accepted, and what is in
+        flight may end, up to the limit.
+        """
         self.readiness.phase = ops.Phase.DRAINING
+        self._data.drain()
         _log.info("draining")
-        await asyncio.sleep(_LINGER_SECONDS)
+        limit_seconds = self._config.server.drain_ms / 1000
+        linger_seconds = min(_LINGER_SECONDS, limit_seconds)
+        await asyncio.sleep(linger_seconds)
+        data_runner = self._runners[0]
+        for site in data_runner.sites:
+            await site.stop()
+        if not await self._data.idle(limit_seconds - linger_seconds):
+            _log.warning("the drain's limit is over with requests in flight; they are cut off")
 
     async def close(self) -> None:
         for runner in self._runners:
             await runner.cleanup()
         await self._pipeline.close()
         await self._cleaner.close()
-        for source in self.sources.by_uid.values():
-            await source.upstream.close()
+        await self.sources.close()
         await self.book.close()
         await self.store.close()
 
@@ -162,27 +183,7 @@ class App:
         failing = [] if self.book.reachable else ["settings"]
         if self.store.degraded:
             failing.append("cache")
-        return failing
-
-    async def _swap_sources(self, config: Config) -> None:
-        """Sources that did not change keep their connections; those that went are closed when their calls have ended."""
-        limits = Limits.of(config)
-        old = self.sources.by_uid
-        runtimes: list[SourceRuntime] = []
-        for source in config.datasources:
-            kept = old.get(source.uid)
-            if kept is not None and kept.config == source:
-                runtimes.append(SourceRuntime.of(source, limits, kept.upstream))
-                continue
-            upstream = Upstream(source)
-            await upstream.start()
-            runtimes.append(SourceRuntime.of(source, limits, upstream))
-        ids = {uid: settings.id for uid, settings in self.book.snapshot.sources.items()}
-        self.sources = Sources.of(runtimes, ids)
-        in_use = {id(runtime.upstream) for runtime in runtimes}
-        for gone in old.values():
-            if id(gone.upstream) not in in_use:
-                await gone.upstream.close()
+        return [*failing, *(f"datasource {uid}" for uid in self.sources.failing())]
 
     async def _listen(self, name: str, runner: web.BaseRunner, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -202,14 +203,12 @@ class App:
             )
 
 
-def _store(config: Config, metrics: Metrics) -> Store:
+def _store(config: Config, metrics: Metrics, faults: Faults) -> Store:
     caching = config.caching
     if caching.backend == "redis":
         from .cache.redis import RedisStore  # half of the start-up time, for those who use it
 
-        return RedisStore(
-            caching, on_fault=lambda operation, kind: metrics.store_failed(operation=operation, kind=kind)
-        )
+        return RedisStore(caching, on_fault=faults.store)
     store = MemoryStore(
         max_size_bytes=int(caching.memory.max_size_mb * _MB), max_value_bytes=int(caching.max_value_mb * _MB)
     )

@@ -1,7 +1,6 @@
 """One tree of errors. Each has an HTTP status and a message that may be shown to anyone: no secret, no internal path."""
 
 from collections.abc import Mapping
-from typing import Self
 
 
 class MillpondError(Exception):
@@ -63,10 +62,6 @@ class UpstreamError(MillpondError):
     def __init__(self, public_message: str, *, kind: str, extra: Mapping[str, object] | None = None) -> None:
         super().__init__(public_message, extra=extra)
         self.kind = kind
-
-    def again(self) -> Self:
-        """The same failure for another waiter: one exception raised in many tasks would share its traceback."""
-        return type(self)(self.public_message, kind=self.kind, extra=self.extra)
 
 
 class UpstreamTimeout(UpstreamError):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.model import Headers, Kind, Pairs, Reason, XCache
+from ..errors import UpstreamError
 
 
 class Incoming(Protocol):
@@ -42,9 +43,9 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A payload, and what the cache did for it."""
+    """A payload, or what the source failed at, and what the cache did for it."""
 
-    payload: Payload
+    payload: Payload | UpstreamError
     x_cache: XCache
     cache_status: str
     route: str

@@ -38,11 +38,14 @@ class Fetcher:
 
     async def land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
         """Never raises for what a source can do."""
+        with source.upstream.used():
+            return await self._land(source, lookup)
+
+    async def _land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
         began = self._monotonic()
         try:
             landed = await self._collect(source, lookup)
         except UpstreamError as error:
-            self._metrics.upstream_failed(uid=source.config.uid, kind=error.kind)
             return Broken(error)
         seconds = self._monotonic() - began
         self._metrics.upstream(uid=source.config.uid, seconds=seconds)

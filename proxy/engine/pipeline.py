@@ -42,9 +42,9 @@ class Pipeline:
         self._fetcher = Fetcher(book=book, store=store, metrics=metrics, monotonic=monotonic)
 
     async def answer(self, source: SourceRuntime, incoming: Incoming) -> Reply:
-        """Raises UpstreamError where the source could not be asked and nothing stale may stand in."""
+        """Raises NotFound for a source without settings: one that a reload took away a moment ago."""
         settings = self._book.snapshot.sources.get(source.config.uid)
-        if settings is None:  # taken out of the configuration a moment ago
+        if settings is None:
             raise NotFound("Data source not found")
         step = await plan(source, settings, incoming)
         match step:
@@ -60,7 +60,7 @@ class Pipeline:
 
     async def _pass(self, source: SourceRuntime, step: PassThrough) -> Reply:
         return Reply(
-            payload=await self._ask(source, step),
+            payload=await _ask(source, step),
             x_cache=XCache.DISABLED if step.reason is Reason.DISABLED else XCache.BYPASS,
             cache_status=cache_status.bypassed(step.reason),
             route=step.route,
@@ -100,17 +100,21 @@ class Pipeline:
     async def _fetch_or_stale(
         self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int
     ) -> Reply:
-        flight, _ = self._fly(source, lookup)
-        landed = await flight.land()
+        landed, joined = await self._land(source, lookup)
         if isinstance(landed, Broken) or landed.status >= 500:
             return self._hit(source, lookup, entry, age_ms, ttl_left_ms)
-        return await self._landed(source, lookup, landed, "stale", XCache.MISS, joined=False)
+        return await self._landed(source, lookup, landed, "stale", XCache.MISS, joined=joined)
 
     async def _fetch(self, source: SourceRuntime, lookup: Lookup, why: str, x_cache: XCache) -> Reply:
+        landed, joined = await self._land(source, lookup)
+        return await self._landed(source, lookup, landed, why, x_cache, joined=joined)
+
+    async def _land(self, source: SourceRuntime, lookup: Lookup) -> tuple[Landed, bool]:
+        """What came of the fetch, and whether it was another's."""
         flight, joined = self._fly(source, lookup)
         if joined:
             self._metrics.coalesced(uid=source.config.uid)
-        return await self._landed(source, lookup, await flight.land(), why, x_cache, joined=joined)
+        return await flight.land(), joined
 
     def _fly(self, source: SourceRuntime, lookup: Lookup) -> tuple[Flight, bool]:
         return self._flights.join(lookup.key, lambda: self._fetcher.land(source, lookup))
@@ -127,7 +131,8 @@ class Pipeline:
     ) -> Reply:
         match landed:
             case Broken(error):
-                raise error.again()
+                status = cache_status.forwarded(why, status=None, collapsed=joined, detail=error.kind)
+                return _reply(lookup, error, x_cache, status)
             case Open():
                 self._uncacheable.remember(lookup.key)
                 if landed.claimed:
@@ -154,20 +159,25 @@ class Pipeline:
 
     async def _own_way(self, source: SourceRuntime, lookup: Lookup, reason: Reason) -> Reply:
         """Ask for this client alone: nothing is looked up, waited for or stored."""
-        payload = await self._ask(source, lookup)
-        status = cache_status.forwarded("uri-miss", status=payload.status, detail=reason)
+        payload = await _ask(source, lookup)
+        if isinstance(payload, UpstreamError):
+            status = cache_status.forwarded("uri-miss", status=None, detail=payload.kind)
+        else:
+            status = cache_status.forwarded("uri-miss", status=payload.status, detail=reason)
         return _reply(lookup, payload, XCache.MISS, status, reason)
 
-    async def _ask(self, source: SourceRuntime, step: Lookup | PassThrough) -> Payload:
-        try:
-            response = await source.upstream.fetch(step.outgoing)
-        except UpstreamError as error:
-            self._metrics.upstream_failed(uid=source.config.uid, kind=error.kind)
-            raise
-        return answers.from_stream(response, [], response.chunks())
+
+async def _ask(source: SourceRuntime, step: Lookup | PassThrough) -> Payload | UpstreamError:
+    try:
+        response = await source.upstream.fetch(step.outgoing)
+    except UpstreamError as error:
+        return error
+    return answers.from_stream(response, [], response.chunks())
 
 
-def _reply(lookup: Lookup, payload: Payload, x_cache: XCache, status: str, reason: Reason | None = None) -> Reply:
+def _reply(
+    lookup: Lookup, payload: Payload | UpstreamError, x_cache: XCache, status: str, reason: Reason | None = None
+) -> Reply:
     return Reply(
         payload=payload,
         x_cache=x_cache,

@@ -125,6 +125,11 @@ class Metrics:
             self._bypasses.labels(uid, reason) if bypassed else None,
         )
 
+    def upgraded(self, *, uid: str) -> None:
+        """A connection became a WebSocket."""
+        self._requests.labels(uid, XCache.BYPASS).inc()
+        self._bypasses.labels(uid, Reason.UPGRADE).inc()
+
     def stored(self, *, uid: str, size_bytes: int) -> None:
         self._stored.labels(uid).inc()
         self._stored_bytes.labels(uid).inc(size_bytes)

@@ -6,7 +6,8 @@ again. All of that is off (the numbers T6 to T12 in the tests of traps): a proxy
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -16,7 +17,7 @@ from yarl import URL
 from ..config.schema import Source, Tls
 from ..core.headers import end_to_end
 from ..core.model import Pairs
-from ..errors import ConfigError, UpstreamBusy
+from ..errors import ConfigError, UpstreamBusy, UpstreamError
 from .failure import died_before_answering, failure, timed_out
 from .resolver import CheckedResolver
 
@@ -42,11 +43,24 @@ class Outgoing:
     bounded: bool = False
 
 
+OnFailure = Callable[[str, UpstreamError], None]
+"""Told the uid of a source and what it failed at: once for each failure."""
+
+
 class Response:
     """A source's answer, its head read. Close it in any case: it holds one of the source's slots."""
 
-    def __init__(self, uid: str, response: aiohttp.ClientResponse, slot: "Slot", between_s: float, until: float | None):
+    def __init__(
+        self,
+        uid: str,
+        response: aiohttp.ClientResponse,
+        slot: "Slot",
+        between_s: float,
+        until: float | None,
+        on_failure: OnFailure,
+    ) -> None:
         self._uid = uid
+        self._on_failure = on_failure
         self._response = response
         self._slot = slot
         self._between_s = between_s
@@ -69,11 +83,15 @@ class Response:
                     break
                 yield chunk
         except TimeoutError as error:
-            raise timed_out(self._uid, "between-bytes", "its answer stalled or took too long") from error
+            raise self._failed(timed_out(self._uid, "between-bytes", "its answer stalled or took too long")) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise failure(self._uid, error) from error
+            raise self._failed(failure(self._uid, error)) from error
         finally:
             await self.aclose()
+
+    def _failed(self, error: UpstreamError) -> UpstreamError:
+        self._on_failure(self._uid, error)
+        return error
 
     async def aclose(self) -> None:
         """Frees the slot; closes the connection if the body was not read to its end."""
@@ -94,8 +112,15 @@ class Slot:
 
 
 class Upstream:
-    def __init__(self, source: Source) -> None:
+    """A source's connections. `failing`: it could not be reached when it was last asked."""
+
+    def __init__(self, source: Source, on_failure: OnFailure = lambda uid, error: None) -> None:
         self._source = source
+        self._on_failure = on_failure
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self.failing = False
         self._uid = source.uid
         self._base = source.url.rstrip("/")
         self._fixed = _fixed_headers(source)
@@ -113,8 +138,37 @@ class Upstream:
             if session is not None:
                 await session.close()
 
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """While a call is under way that may yet ask this source: it is not retired before."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def retire(self) -> None:
+        """Close when nobody uses it any more."""
+        try:
+            await self._unused.wait()
+        finally:
+            await self.close()
+
     async def fetch(self, outgoing: Outgoing) -> Response:
         """Raises UpstreamError, UpstreamTimeout, UpstreamBusy."""
+        try:
+            response = await self._fetch(outgoing)
+        except UpstreamError as error:
+            self.failing = not isinstance(error, UpstreamBusy)
+            self._on_failure(self._uid, error)
+            raise
+        self.failing = False
+        return response
+
+    async def _fetch(self, outgoing: Outgoing) -> Response:
         slot = await self._slot()
         try:
             return await self._send(outgoing, slot)
@@ -139,7 +193,9 @@ class Upstream:
         except aiohttp.WSServerHandshakeError:
             raise
         except (aiohttp.ClientError, OSError) as error:
-            raise failure(self._uid, error) from error
+            failed = failure(self._uid, error)
+            self._on_failure(self._uid, failed)
+            raise failed from error
 
     async def _slot(self) -> Slot:
         try:
@@ -169,7 +225,8 @@ class Upstream:
                 response = await self._ask(self._fresh, outgoing)
             except (aiohttp.ClientError, OSError) as again:
                 raise failure(self._uid, again) from again
-        return Response(self._uid, response, slot, self._source.timeouts.between_bytes_ms / 1000, until)
+        between_s = self._source.timeouts.between_bytes_ms / 1000
+        return Response(self._uid, response, slot, between_s, until, self._on_failure)
 
     async def _ask(self, session: aiohttp.ClientSession, outgoing: Outgoing) -> aiohttp.ClientResponse:
         first_byte_s = self._source.timeouts.first_byte_ms / 1000

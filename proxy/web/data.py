@@ -1,9 +1,11 @@
 """The data listener: `/ds/<uid>/<anything>`, and the root path where a source owns it."""
 
+import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import suppress
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -14,6 +16,7 @@ from ..engine.pipeline import Pipeline
 from ..engine.source import SourceRuntime
 from ..engine.sources import Sources
 from ..errors import MillpondError, UpstreamError
+from ..settings.model import Snapshot
 from ..telemetry.logs import redact_query
 from ..telemetry.metrics import Metrics
 from . import framing
@@ -25,71 +28,136 @@ SERVER = "millpond"
 
 
 class DataHandler:
-    """`web.Server`'s handler. `sources` is called for each request: a reload swaps what it returns."""
+    """`web.Server`'s handler. `sources` and `settings` are called for each request: both change as one object."""
 
-    def __init__(self, *, pipeline: Pipeline, sources: Callable[[], Sources], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        sources: Callable[[], Sources],
+        settings: Callable[[], Snapshot],
+        metrics: Metrics,
+    ) -> None:
         self._pipeline = pipeline
         self._sources = sources
+        self._settings = settings
         self._metrics = metrics
+        self._draining = False
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def drain(self) -> None:
+        """From now on every answer ends its connection, so that keep-alive clients go elsewhere by themselves."""
+        self._draining = True
+
+    async def idle(self, seconds: float) -> bool:
+        """Wait until no request is in flight, at most so long; whether there is none."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        return self._idle.is_set()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        began = time.monotonic()
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            return await self._handle(request, time.monotonic())
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+
+    async def _handle(self, request: web.BaseRequest, began: float) -> web.StreamResponse:
         try:
             target = framing.check(request)
-            source, path = self._sources().route(target.path)
+            source, path = self._sources().route(target.path, self._settings())
             paths.check(path)
         except MillpondError as error:
-            return error_response(error)
+            return self._refuse(request, error, began)
         incoming = ClientRequest(request, path, target.query)
-        try:
-            if framing.is_websocket(request):
-                return await bridge(request, source, incoming)
-            reply = await self._pipeline.answer(source, incoming)
-        except MillpondError as error:
-            return error_response(error)
-        return await self._send(request, source, reply, began)
+        with source.upstream.used():
+            try:
+                if framing.is_websocket(request):
+                    self._metrics.upgraded(uid=source.config.uid)
+                    return await bridge(request, source, incoming)
+                reply = await self._pipeline.answer(source, incoming)
+            except MillpondError as error:
+                return self._refuse(request, error, began)
+            return await self._send(request, source, reply, began)
+
+    def _refuse(self, request: web.BaseRequest, error: MillpondError, began: float) -> web.Response:
+        _note(request, began, status=error.status, detail=error.public_message)
+        response = error_response(error)
+        self._end(response)
+        return response
 
     async def _send(
         self, request: web.BaseRequest, source: SourceRuntime, reply: Reply, began: float
     ) -> web.StreamResponse:
-        payload = reply.payload
-        headers = CIMultiDict(payload.headers)
-        headers["X-Cache"] = reply.x_cache
-        headers["Cache-Status"] = reply.cache_status
-        headers.setdefault(hdrs.SERVER, SERVER)
+        response, to_stream = _response(reply)
+        self._end(response)
         size_bytes = 0
         try:
-            if isinstance(payload.body, bytes):
-                size_bytes = len(payload.body)
-                return web.Response(status=payload.status, headers=headers, body=payload.body)
-            response = web.StreamResponse(status=payload.status, headers=headers)
-            size_bytes = await _stream(request, response, payload, payload.body)
+            if to_stream is None:
+                size_bytes = response.content_length or 0
+            else:
+                size_bytes = await _stream(request, response, to_stream)
             return response
         finally:
-            seconds = time.monotonic() - began
-            if _log.isEnabledFor(logging.DEBUG):
-                _log.debug("request", extra=_described(request, source, reply, seconds, size_bytes))
-            self._metrics.answered(
-                uid=source.config.uid,
-                source_type=source.config.type,
-                kind=reply.kind,
-                x_cache=reply.x_cache,
-                reason=reply.reason,
-                seconds=seconds,
-                size_bytes=size_bytes,
+            self._count(source, reply, began, size_bytes)
+            _note(
+                request,
+                began,
+                datasource=source.config.uid,
+                status=response.status,
+                cache=str(reply.x_cache),
+                detail=reply.cache_status,
+                bytes=size_bytes,
             )
 
+    def _end(self, response: web.StreamResponse) -> None:
+        if self._draining:
+            response.force_close()
 
-async def _stream(
-    request: web.BaseRequest, response: web.StreamResponse, payload: Payload, body: AsyncIterator[bytes]
-) -> int:
+    def _count(self, source: SourceRuntime, reply: Reply, began: float, size_bytes: int) -> None:
+        self._metrics.answered(
+            uid=source.config.uid,
+            source_type=source.config.type,
+            kind=reply.kind,
+            x_cache=reply.x_cache,
+            reason=reply.reason,
+            seconds=time.monotonic() - began,
+            size_bytes=size_bytes,
+        )
+
+
+def _response(reply: Reply) -> tuple[web.StreamResponse, Payload | None]:
+    """The response, and the payload that is still to be streamed into it, if any."""
+    response: web.StreamResponse
+    to_stream: Payload | None = None
+    match reply.payload:
+        case UpstreamError() as error:
+            response = error_response(error)
+        case Payload(status=status, headers=headers, body=bytes() as body):
+            response = web.Response(status=status, headers=CIMultiDict(headers), body=body)
+        case Payload(status=status, headers=headers) as to_stream:
+            response = web.StreamResponse(status=status, headers=CIMultiDict(headers))
+    response.headers["X-Cache"] = reply.x_cache
+    response.headers["Cache-Status"] = reply.cache_status
+    response.headers.setdefault(hdrs.SERVER, SERVER)
+    return response, to_stream
+
+
+async def _stream(request: web.BaseRequest, response: web.StreamResponse, payload: Payload) -> int:
     """Write an answer as it arrives. An answer that breaks off breaks the client's connection off: never a clean end."""
+    assert not isinstance(payload.body, bytes)
     size_bytes = 0
     try:
         if payload.length_bytes is not None:
             response.content_length = payload.length_bytes
         await response.prepare(request)
-        async for chunk in body:
+        async for chunk in payload.body:
             size_bytes += len(chunk)
             await response.write(chunk)
         await response.write_eof()
@@ -101,21 +169,14 @@ async def _stream(
     return size_bytes
 
 
-def _described(
-    request: web.BaseRequest, source: SourceRuntime, reply: Reply, seconds: float, size_bytes: int
-) -> dict[str, object]:
+def _note(request: web.BaseRequest, began: float, **fields: object) -> None:
+    """One line a request, at debug."""
+    if not _log.isEnabledFor(logging.DEBUG):
+        return
     path, _, query = request.raw_path.partition("?")
-    return {
-        "method": request.method,
-        "path": path,
-        "query": redact_query(query),
-        "datasource": source.config.uid,
-        "status": reply.payload.status,
-        "cache": str(reply.x_cache),
-        "detail": reply.cache_status,
-        "bytes": size_bytes,
-        "ms": round(seconds * 1000, 2),
-    }
+    milliseconds = round((time.monotonic() - began) * 1000, 2)
+    about = {"method": request.method, "path": path, "query": redact_query(query), "ms": milliseconds}
+    _log.debug("request", extra=about | fields)
 
 
 def error_response(error: MillpondError) -> web.Response:

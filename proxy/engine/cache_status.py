@@ -6,9 +6,9 @@ _DIRECT_METHOD = frozenset((Reason.METHOD,))
 _DIRECT_REQUEST = frozenset((Reason.SKIP, Reason.NO_STORE))
 
 
-def hit(*, ttl_ms: int, stale: bool = False) -> str:
-    """`ttl_ms` may be negative: how long it has been stale."""
-    detail = "; detail=stale" if stale else ""
+def hit(*, ttl_ms: int) -> str:
+    """`ttl_ms` is what is left of its life; not above 0, it has been stale for so long."""
+    detail = "" if ttl_ms > 0 else "; detail=stale"
     return f"millpond; hit; ttl={ttl_ms // 1000}{detail}"
 
 

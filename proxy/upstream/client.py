@@ -130,8 +130,9 @@ class Upstream:
 
     async def start(self) -> None:
         """Raises ConfigError for TLS files that cannot be used."""
-        self._session = self._open(force_close=False)
-        self._fresh = self._open(force_close=True)
+        tls = _ssl_context(self._uid, self._source.tls)
+        self._session = self._open(tls, force_close=False)
+        self._fresh = self._open(tls, force_close=True)
 
     async def close(self) -> None:
         for session in (self._session, self._fresh):
@@ -258,13 +259,13 @@ class Upstream:
             headers[name] = value
         return headers
 
-    def _open(self, *, force_close: bool) -> aiohttp.ClientSession:
+    def _open(self, tls: ssl.SSLContext | bool, *, force_close: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0,  # the slots are ours, with a queue that ends: one hung source must not stop the others
             force_close=force_close,
             keepalive_timeout=None if force_close else _KEEPALIVE_SECONDS,
             resolver=CheckedResolver(),
-            ssl=_ssl_context(self._uid, self._source.tls),
+            ssl=tls,
         )
         session = aiohttp.ClientSession(
             connector=connector,
@@ -316,7 +317,10 @@ def _is_utf8(value: str) -> bool:
     return True
 
 
-def _ssl_context(uid: str, tls: Tls) -> ssl.SSLContext:
+def _ssl_context(uid: str, tls: Tls) -> ssl.SSLContext | bool:
+    """True stands for aiohttp's own, which verifies by the system's authorities and is made once for all sources."""
+    if tls == Tls():
+        return True
     try:
         context = ssl.create_default_context(cafile=tls.ca_file or None)
         if tls.cert_file:

@@ -149,7 +149,8 @@ class App:
             await self.book.configure(config)
             self.sources.swap(sources)
             self.access.configure(config.auth)
-            logs.configure(config.telemetry.log_format, config.telemetry.log_level, sys.stderr)
+            if config.telemetry != self._config.telemetry:
+                logs.configure(config.telemetry.log_format, config.telemetry.log_level, sys.stderr)
             self._config = config
             self.metrics.reloaded(ok=True)
             _log.info("configuration reloaded")

@@ -24,7 +24,7 @@ from .settings.file import FileSettings
 from .telemetry import logs
 from .telemetry.faults import Faults
 from .telemetry.metrics import Metrics
-from .web import admin, caching_api, ops
+from .web import admin, caching_api, datasources_api, ops
 from .web.access import Access, ensure_admin_token
 from .web.cleaning import Cleaner
 from .web.data import DataHandler
@@ -117,6 +117,7 @@ class App:
         await self._listen("data", data_runner, self._config.server.listen)
         routes = [
             *caching_api.routes(self.book, self._cleaner, self.access),
+            *datasources_api.routes(self.book, lambda: self.sources.current, self.access),
             *ops.routes(readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload),
         ]
         admin_runner = web.AppRunner(admin.application(routes), access_log=None, shutdown_timeout=_CLOSE_SECONDS)

@@ -98,9 +98,9 @@ async def test_a_source_answers_to_its_uid_first_and_then_to_its_id(
     source, url = slow
     async with running(config(on("a", f"{url}/one"), on("1", f"{url}/two")), tmp_path) as app:
         assert {uid: it.id for uid, it in app.app.book.snapshot.sources.items()} == {"a": 1, "1": 2}
-        for segment in ("a", "1", "2", "3", "00000000001"):
+        for segment in ("a", "1", "2", "3", "01"):
             await status(app, f"/ds/{segment}/x")
-        assert [request.raw_path for request in source.requests] == ["/one/x", "/two/x", "/two/x", "/one/x"]
+        assert [request.raw_path for request in source.requests] == ["/one/x", "/two/x", "/two/x"]
 
 
 async def test_ready_names_a_source_that_is_down_until_it_answers_again(tmp_path: Path) -> None:

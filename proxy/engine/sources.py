@@ -34,19 +34,14 @@ class Sources:
         if raw_path.startswith(_BASE):
             segment, slash, rest = raw_path[len(_BASE) :].partition("/")
             if _UID.fullmatch(segment):
-                source = self.by_uid.get(segment)
-                if source is None and segment.isdecimal():
-                    source = self.by_uid.get(_uid_of(int(segment), settings))
+                found = settings.find(segment)
+                source = self.by_uid.get(found.uid) if found else None
                 if source is None:
                     raise NotFound("Data source not found")
                 return source, slash + rest or "/"
         if self.root is None:
             raise NotFound("No data source owns this path; call /ds/<uid>/<path of the data source's own API>")
         return self.root, raw_path
-
-
-def _uid_of(id_: int, settings: Snapshot) -> str:
-    return next((source.uid for source in settings.sources.values() if source.id == id_), "")
 
 
 class SourcesInForce:

@@ -67,3 +67,9 @@ class Snapshot:
 
     version: int
     sources: Mapping[str, SourceSettings]
+
+    def find(self, segment: str) -> SourceSettings | None:
+        """By a path's segment: a uid first; then, as old clients have it, a numeric id."""
+        if segment in self.sources:
+            return self.sources[segment]
+        return next((source for source in self.sources.values() if str(source.id) == segment), None)

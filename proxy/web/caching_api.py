@@ -70,20 +70,12 @@ async def _handle(
 ) -> web.Response:
     caller = access.caller(request)
     segment = request.match_info["uid"]
-    source = _find(api.book, segment)
+    source = api.book.snapshot.find(segment)
     caller.require(action, None if _affects_all(operation, request) else source.uid if source else segment)
     if source is None:
         raise NotFound("Data source not found")
     _check_content_type(request)
     return await operation(api, request, source)
-
-
-def _find(book: Book, segment: str) -> SourceSettings | None:
-    """A uid first; then, as old clients have it, a numeric id."""
-    sources = book.snapshot.sources
-    if segment in sources:
-        return sources[segment]
-    return next((source for source in sources.values() if str(source.id) == segment), None)
 
 
 def _affects_all(operation: _Operation, request: web.Request) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .. import __version__
+from . import datasources_api
 from .access import Action
 from .caching_api import (
     CLEANED,
@@ -114,7 +115,7 @@ def document() -> _Json:
             "description": "Grafana's query and resource caching API, and Millpond's operation.",
         },
         "security": [{"bearer": []}],
-        "paths": _caching_paths() | _OPERATION_PATHS,
+        "paths": _caching_paths() | _DATA_SOURCE_PATHS | _OPERATION_PATHS,
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "schemas": _schemas(),
@@ -178,6 +179,7 @@ def _schemas() -> _Json:
             "required": list(_RESPONSE_TYPES),
             "properties": _RESPONSE_TYPES,
         },
+        "DataSource": {"type": "object", "required": list(_DATA_SOURCE), "properties": _DATA_SOURCE},
         "Error": {
             "type": "object",
             "required": ["message"],
@@ -207,6 +209,35 @@ _SCOPE: _Json = {
     "in": "query",
     "description": "Absent, the cache of all data sources is cleaned, which needs permission on all of them.",
     "schema": {"type": "string", "enum": ["datasource"]},
+}
+
+
+_DATA_SOURCE: _Json = {
+    "id": {"type": "integer"},
+    "uid": {"type": "string"},
+    "orgId": {"type": "integer"},
+    "name": {"type": "string"},
+    "type": {"type": "string"},
+    "access": {"type": "string", "enum": ["proxy"]},
+    "url": {"type": "string", "description": "Where it is on the data listener."},
+    "isDefault": {"type": "boolean"},
+    "readOnly": {"type": "boolean"},
+    "jsonData": {"type": "object"},
+}
+_DATA_SOURCE_PATHS: _Json = {
+    datasources_api.PATH: {
+        "parameters": [_UID],
+        "get": {
+            "operationId": "getDataSourceByUID",
+            "tags": ["datasources"],
+            "summary": "Get a data source, as far as Millpond knows it",
+            "description": f"Needs `{Action.READ}` on the data source.",
+            "responses": {
+                "200": {"description": "The data source", "content": _json("#/components/schemas/DataSource")},
+                **_errors("401", "403", "404", "405"),
+            },
+        },
+    }
 }
 
 

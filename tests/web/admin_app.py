@@ -10,13 +10,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.config.schema import Auth, Config, Source, SourceCache, Token
+from proxy.engine.source import Limits, SourceRuntime
+from proxy.engine.sources import Sources
 from proxy.settings.book import Book
 from proxy.settings.file import FileSettings
 from proxy.settings.store import SettingsStore
-from proxy.web import caching_api, openapi
+from proxy.telemetry.metrics import Metrics
+from proxy.upstream.client import Upstream
+from proxy.web import caching_api, datasources_api, ops
 from proxy.web.access import Access
+from proxy.web.admin import application
 from proxy.web.cleaning import Cleaner
-from proxy.web.errors import json_errors
 
 READ, WRITE = "datasources.caching:read", "datasources.caching:write"
 TOKENS = {
@@ -71,13 +75,22 @@ async def admin(directory: Path, store: SettingsStore | None = None) -> AsyncIte
     clearing = Clearing()
     failures: list[int] = []
     cleaner = Cleaner(clearing.clear, failed=lambda: failures.append(1), retry_seconds=0.001)
-    app = web.Application(middlewares=[json_errors])
-    app.add_routes(caching_api.routes(book, cleaner, Access(CONFIG.auth)))
+    access = Access(CONFIG.auth)
+    sources = Sources.of(SourceRuntime.of(source, Limits.of(CONFIG), Upstream(source)) for source in CONFIG.datasources)
 
-    async def document(_: web.Request) -> web.Response:
-        return web.json_response(openapi.document())
+    readiness = ops.Readiness(list)
+    readiness.phase = ops.Phase.READY
 
-    app.router.add_get("/openapi.json", document)
+    async def reload() -> None:
+        pass
+
+    app = application(
+        [
+            *caching_api.routes(book, cleaner, access),
+            *datasources_api.routes(book, lambda: sources, access),
+            *ops.routes(readiness=readiness, metrics=Metrics(), access=access, reload=reload),
+        ]
+    )
     await book.start()
     try:
         async with TestClient(TestServer(app)) as client:

@@ -3,45 +3,30 @@
 import argparse
 import http.client
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__
-from .config.dump import dump
-from .config.load import Flags, Loaded, load
+from .config import environment
+from .config.dump import dump, plain
+from .config.load import STATE_DIR, UPSTREAM_UID, Flags, Loaded, load
+from .config.schema import Config, Source
 from .errors import ConfigError
 
-_SETTINGS: tuple[tuple[str, str, str, str], ...] = (
+_SETTINGS = (
     ("--listen", "server.listen", "HOST:PORT", "where the data sources are served"),
-    (
-        "--admin-listen",
-        "server.admin_listen",
-        "HOST:PORT",
-        "where the Caching API, health and metrics are served",
-    ),
-    (
-        "--redis",
-        "caching.redis.url",
-        "URL",
-        "keep answers and settings in this Redis; sets caching.backend to redis",
-    ),
+    ("--admin-listen", "server.admin_listen", "HOST:PORT", "where the Caching API, health and metrics are served"),
+    ("--redis", "caching.redis.url", "URL", "keep answers and settings in this Redis: caching.backend becomes redis"),
     ("--data-dir", "server.data_dir", "DIR", "settings and the admin token"),
     ("--ttl", "caching.ttl", "DURATION", "default TTL"),
     ("--log-format", "telemetry.log_format", "logfmt|json|console", "form of the log"),
     ("--log-level", "telemetry.log_level", "LEVEL", "debug, info, warning or error"),
 )
 """Flag, path in the file, metavariable, help. The environment variable is the path's, the default the schema's."""
-_DEFAULTS = {
-    "server.listen": "127.0.0.1:8690",
-    "server.admin_listen": "127.0.0.1:8691",
-    "caching.redis.url": "redis://localhost:6379",
-    "server.data_dir": "$XDG_STATE_HOME/millpond",
-    "caching.ttl": "5m",
-    "telemetry.log_format": "logfmt",
-    "telemetry.log_level": "info",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="millpond",
         description="A caching reverse proxy for Grafana's data sources. Without a command: serve.",
-        epilog="Order: defaults, then the file, then the environment, then the flags. Every other key of the file that "
-        "is not in a list is MILLPOND_<SECTION>_<KEY> in the environment.",
+        epilog="In brackets: a flag's environment variable, and its default. Order: defaults, then the file, then the "
+        "environment, then the flags. Every other key of the file that is not in a list is MILLPOND_<SECTION>_<KEY> in the "
+        "environment.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"millpond {__version__}")
     parser.set_defaults(command=_serve)
@@ -81,7 +68,7 @@ def _add(
     command: Callable[[argparse.Namespace], int],
     text: str,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
     parser.set_defaults(command=command)
     return parser
 
@@ -92,13 +79,24 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     def add(flag: str, metavar: str, dest: str, text: str) -> None:
         parser.add_argument(flag, metavar=metavar, dest=dest, help=text, default=argparse.SUPPRESS)
 
-    add("--config", "FILE", "config", "configuration file [MILLPOND_CONFIG; none]")
-    add("--upstream", "URL", "upstream", "one data source, which owns the root path too [MILLPOND_UPSTREAM; none]")
-    add("--type", "TYPE", "type", "its type [MILLPOND_TYPE; prometheus]")
-    add("--uid", "UID", "uid", "its uid [MILLPOND_UID; default]")
+    for name, metavar, text, default in (
+        ("config", "FILE", "configuration file", "none"),
+        ("upstream", "URL", "one data source, which owns the root path too", "none"),
+        ("type", "TYPE", "its type", Source(uid="", url="").type),
+        ("uid", "UID", "its uid", UPSTREAM_UID),
+    ):
+        add(f"--{name}", metavar, name, f"{text} [{environment.FLAGS[name]}; {default}]")
     for flag, path, metavar, text in _SETTINGS:
-        variable = f"MILLPOND_{path.replace('.', '_').upper()}"
-        add(flag, metavar, path, f"{text} [{variable}; {_DEFAULTS[path]}]")
+        add(flag, metavar, path, f"{text} [{environment.variable(path)}; {_default(path)}]")
+
+
+def _default(path: str) -> str:
+    if path == "server.data_dir":
+        return STATE_DIR
+    value: Any = plain(Config())
+    for key in path.split("."):
+        value = value[key]
+    return str(value)
 
 
 def _load(parsed: argparse.Namespace) -> Loaded:
@@ -112,10 +110,12 @@ def _load(parsed: argparse.Namespace) -> Loaded:
 
 def _serve(parsed: argparse.Namespace) -> int:
     loaded = _load(parsed)
-    for path, text in loaded.warnings:
-        print(f"millpond: warning: {path}: {text}", file=sys.stderr)
     from .app import serve
+    from .telemetry import logs
 
+    logs.configure(loaded.config.telemetry.log_format, loaded.config.telemetry.log_level, sys.stderr)
+    for path, text in loaded.warnings:
+        logging.getLogger("millpond").warning("%s: %s", path, text)
     return serve(loaded.config, lambda: _load(parsed).config)
 
 
@@ -152,7 +152,12 @@ def _token(parsed: argparse.Namespace) -> int:
     from .web.access import read_admin_token
 
     data_dir = Path(_load(parsed).config.server.data_dir)
-    token = read_admin_token(data_dir)
+    try:
+        token = read_admin_token(data_dir)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no token of ours"
+        print(f"millpond: the admin token in {data_dir} cannot be read: {reason}", file=sys.stderr)
+        return 1
     if token is None:
         print(
             f"millpond: no admin token in {data_dir}: it is made at the first start without tokens in the configuration",

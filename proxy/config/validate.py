@@ -3,16 +3,17 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from ..core.addresses import is_link_local
 from ..core.headers import HOP_BY_HOP
 from ..dialects.registry import KNOWN_TYPES
-from .schema import Caching, Config, Server, Source, Telemetry, Token
+from .schema import Caching, Config, Redis, Server, Source, Telemetry, Token
 
 MAX_TTL_MS = 31_536_000_000
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):(\d{1,5})")
+_BARE_HOST = re.compile(r"(?!https?:)[A-Za-z0-9.-]+(?::\d+)?(?:/[^@?#\s]*)?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SCOPE = re.compile(r"datasources:(?:\*|uid:\*|uid:[A-Za-z0-9_-]{1,40})")
 _ACTIONS = ("datasources.caching:read", "datasources.caching:write")
@@ -22,6 +23,11 @@ _CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "policy": ("ttl", "http"),
 }
+_REDIS_PARAMETERS = (
+    *("db", "username", "password"),
+    *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
+)
+"""Not redis-py's others: timeouts and retries have their own keys."""
 
 Problem = tuple[str, str]
 
@@ -39,6 +45,10 @@ def problems(config: Config) -> Iterator[Problem]:
 
 def warnings(config: Config) -> Iterator[Problem]:
     """What works, and perhaps not as meant."""
+    if not config.datasources:
+        yield "datasources", "there is none; give --upstream URL, or declare some in the file"
+    if config.caching.backend == "memory" and config.caching.redis != Redis():
+        yield "caching.redis", "is not used: caching.backend is memory"
     for index, source in enumerate(config.datasources):
         path = f"datasources[{index}]"
         if source.type not in KNOWN_TYPES:
@@ -51,7 +61,9 @@ def _server(server: Server) -> Iterator[Problem]:
     for key in ("listen", "admin_listen"):
         match = _LISTEN.fullmatch(getattr(server, key))
         if match is None or int(match[1]) > 65535:
-            yield f"server.{key}", "must be host:port, an IPv6 host in brackets"
+            yield f"server.{key}", "must be host:port, like 127.0.0.1:8690, an IPv6 host in brackets"
+    if server.listen == server.admin_listen:
+        yield "server.admin_listen", "must not be server.listen too: what Grafana can reach must not be the admin's"
     if server.max_request_body_mb <= 0:
         yield "server.max_request_body_mb", "must be above 0"
 
@@ -73,14 +85,33 @@ def _caching(caching: Caching) -> Iterator[Problem]:
         yield "caching.memory.max_size_mb", "must be above 0"
     if not caching.redis.prefix:
         yield "caching.redis.prefix", "must not be empty: a clean deletes by it"
-    if urlsplit(caching.redis.url).scheme not in ("redis", "rediss", "unix"):
-        yield "caching.redis.url", "must begin with redis://, rediss:// or unix://"
+    yield from _redis_url(caching.redis.url)
     for address in filter(None, caching.redis.cluster.split(",")):
         if not _LISTEN.fullmatch(address.strip()):
             yield (
                 "caching.redis.cluster",
                 "must be a comma list of host:port; user, password and rediss go into url",
             )
+
+
+def _redis_url(url: str) -> Iterator[Problem]:
+    """Says nothing of the URL: it may hold a password."""
+    path = "caching.redis.url"
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises ValueError for a port that is none
+        parameters = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        yield path, "is not a URL like redis://redis:6379; percent-encode what is special in its password"
+        return
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        yield path, "must begin with redis://, rediss:// or unix://"
+    elif parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]+", parts.path):
+        yield path, "must end with the host and port, or with the number of a database, like redis://redis:6379/0"
+    elif parts.fragment:
+        yield path, "must have no fragment; percent-encode what is special in its password"
+    elif not parameters.keys() <= set(_REDIS_PARAMETERS):
+        yield path, f"has other parameters than {', '.join(_REDIS_PARAMETERS)}"
 
 
 def _telemetry(telemetry: Telemetry) -> Iterator[Problem]:
@@ -139,20 +170,28 @@ def _source(source: Source, path: str) -> Iterator[Problem]:
             re.compile(pattern)
         except re.error as error:
             yield f"{path}.cacheable_posts[{index}]", f"is not a regular expression: {error}"
+    if source.basic_auth is not None:
+        if ":" in source.basic_auth.username:
+            yield f"{path}.basic_auth.username", "must have no colon: the password would begin there"
+        if any(name.lower() == "authorization" for name in source.headers):
+            yield f"{path}.basic_auth", "sets the Authorization header, and so do headers; give one of them"
     yield from _tls(source, f"{path}.tls")
 
 
 def _url(url: str, path: str) -> Iterator[Problem]:
+    """Says nothing of the URL but that it lacks its scheme: it may hold a password."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
         parts.port  # noqa: B018  # raises ValueError for a port that is none
-    except ValueError as error:
-        yield path, f"is not a URL: {error}"
+    except ValueError:
+        yield path, "is not a URL like http://prometheus:9090"
         return
-    if parts.scheme not in ("http", "https"):
+    if _BARE_HOST.fullmatch(url):
+        yield path, f"must begin with http:// or https://; write http://{url}"
+    elif parts.scheme not in ("http", "https"):
         yield path, "must begin with http:// or https://"
-    elif not host or any(char.isspace() for char in url):
+    elif not host or any(char.isspace() or not char.isprintable() for char in url):
         yield path, "must name a host, like http://prometheus:9090"
     elif parts.username is not None or parts.password is not None:
         yield path, "must hold no user or password; use basic_auth"
@@ -173,6 +212,9 @@ def _tls(source: Source, path: str) -> Iterator[Problem]:
 
 
 def _uniqueness(config: Config) -> Iterator[Problem]:
+    roots = [index for index, source in enumerate(config.datasources) if source.owns_root]
+    for index in roots[1:]:
+        yield f"datasources[{index}].owns_root", f"the root path is owned by datasources[{roots[0]}]"
     uids: dict[str, int] = {}
     ids: dict[int, int] = {}
     for index, source in enumerate(config.datasources):

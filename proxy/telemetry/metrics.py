@@ -72,6 +72,8 @@ class Metrics:
         self._store_errors = counter("store_errors_total", "Failed calls of the cache's store.", "operation", "kind")
         self._settings_errors = counter("settings_errors_total", "Failures of the settings' store.", "kind")
         self._reloads = counter("config_reloads_total", "Reloads of the configuration.", "result")
+        for result in ("ok", "failed"):  # at 0 from the start: an increase is seen only between two samples
+            self._reloads.labels(result)
         self._reload_time = Gauge(
             "millpond_config_last_reload_success_timestamp_seconds",
             "When the configuration was last loaded.",

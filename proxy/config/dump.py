@@ -22,13 +22,14 @@ def dump(config: Config) -> str:
 def plain(section: Section) -> dict[str, Any]:
     """A section by its keys in the file, without those that have neither a value nor a default."""
     fields = ((field, getattr(section, field.name)) for field in msgspec.structs.fields(section))
-    return {field.encode_name: _plain(item) for field, item in fields if item is not None}
+    shown = {field.encode_name: _plain(item) for field, item in fields if item is not None}
+    if isinstance(section, Redis):
+        shown["url"] = _dollars_doubled(_redacted_url(section.url))
+    return shown
 
 
 def _plain(value: Any) -> Any:
     match value:
-        case Redis():
-            return {**plain(value), "url": _dollars_doubled(_redacted_url(value.url))}
         case Section():
             return plain(value)
         case Duration():

@@ -3,7 +3,7 @@
 import hypothesis
 import pytest
 
-from tests.servers.binaries import missing
+from tests.servers.binaries import absent
 
 # Nothing may depend on how fast the machine is.
 hypothesis.settings.register_profile(
@@ -15,6 +15,5 @@ pytest_plugins = ["tests.servers.valkey", "tests.servers.prometheus", "tests.ser
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    absent = missing()
-    if absent:
-        terminalreporter.write_line(f"Not on PATH, so their tests were skipped: {', '.join(absent)}.")
+    for line in absent():
+        terminalreporter.write_line(line)

@@ -1,5 +1,6 @@
 """The files of this repository."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,15 @@ def load_yaml(name: str) -> Any:
 
 def modules(*places: str) -> list[Path]:
     return sorted(path for place in places for path in (ROOT / place).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Names of a module's absolute imports, wherever they stand."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
 
 
 def relative(path: Path) -> str:

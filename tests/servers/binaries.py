@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 
@@ -32,5 +33,11 @@ def find(name: str) -> str:
     pytest.skip(reason)
 
 
-def missing() -> list[str]:
-    return [name for name in PACKAGES if shutil.which(name) is None]
+def absent(which: Callable[[str], str | None] = shutil.which, *, required: bool = REQUIRED) -> list[str]:
+    """A line for each program that is missing: which, where it comes from, and what became of its tests."""
+    became = "failed" if required else "were skipped"
+    return [
+        f"{name} is not on PATH (Debian package {package}): its tests {became}"
+        for name, package in PACKAGES.items()
+        if which(name) is None
+    ]

@@ -85,13 +85,19 @@ class App:
         self.metrics = Metrics()
         faults = Faults(self.metrics)
         self.store = _store(config, self.metrics, faults)
-        self.book = _book(config)
+        self.book = _book(config, moved=lambda: self._cleaner.soon(), failed=self._settings_failed)
         self.access = Access(config.auth)
         self.readiness = ops.Readiness(self._failing)
         self.sources = SourcesInForce(faults.source)
         self._pipeline = Pipeline(book=self.book, store=self.store, metrics=self.metrics)
         self._cleaner = Cleaner(
-            self.store.clear, failed=lambda: self.metrics.store_failed(operation="clear", kind="unfinished")
+            self.store.sweep,
+            lambda: {uid: settings.generation for uid, settings in self.book.snapshot.sources.items()},
+            failed=lambda: self.metrics.store_failed(operation="sweep", kind="unfinished"),
+        )
+        self.metrics.watch("store_degraded", "Whether the cache's store fails (1).", lambda: self.store.degraded)
+        self.metrics.watch(
+            "settings_degraded", "Whether the settings' store fails (1).", lambda: not self.book.reachable
         )
         self._data = DataHandler(
             pipeline=self._pipeline,
@@ -181,6 +187,9 @@ class App:
         await self.book.close()
         await self.store.close()
 
+    def _settings_failed(self, kind: str) -> None:
+        self.metrics.settings_failed(kind=kind)
+
     def _failing(self) -> list[str]:
         failing = [] if self.book.reachable else ["settings"]
         if self.store.degraded:
@@ -219,13 +228,13 @@ def _store(config: Config, metrics: Metrics, faults: Faults) -> Store:
     return store
 
 
-def _book(config: Config) -> Book:
+def _book(config: Config, *, moved: Callable[[], None], failed: Callable[[str], None]) -> Book:
     on_disk = FileSettings(Path(config.server.data_dir))
     if config.caching.backend == "redis":
         from .settings.redis import RedisSettings
 
-        return Book(RedisSettings(config.caching), config, copy=on_disk)
-    return Book(on_disk, config)
+        return Book(RedisSettings(config.caching), config, copy=on_disk, moved=moved, failed=failed)
+    return Book(on_disk, config, moved=moved, failed=failed)
 
 
 def _make_data_dir(data_dir: Path) -> None:

@@ -3,21 +3,25 @@
 New entries wait in a small queue; those that are asked for again move to the main one, the others leave and only their
 keys are remembered for a while. So a flood of keys that are asked once passes through a tenth of the space, and the hot
 set stays. Both queues are FIFOs with a counter: a hit moves nothing.
+
+Nothing looks for expired entries: within the bound the space is this store's, and when room is needed those at a
+queue's head go before anything else.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..core.model import Entry, Key
 from .store import ABSENT, Found, Lookup
 
-BOOKKEEPING_BYTES = 500
-"""What an entry costs besides its body and headers, measured: key, objects, its place in a queue."""
+ENTRY_BYTES = 760
+"""What an entry costs besides its body and headers, measured: key, objects, its place in a queue, and one ghost."""
+HEADER_BYTES = 170
+"""What a header costs besides its text."""
 
 _SMALL_SHARE = 0.1
 _MOST_HITS = 3
-_GHOSTS_PER_ENTRY = 1
 
 
 class _Item:
@@ -26,7 +30,7 @@ class _Item:
     def __init__(self, entry: Entry, stored_at: float) -> None:
         self.entry = entry
         self.stored_at = stored_at
-        self.size_bytes = entry.size_bytes + BOOKKEEPING_BYTES
+        self.size_bytes = entry.size_bytes + ENTRY_BYTES + HEADER_BYTES * len(entry.headers)
         self.hits = 0
 
 
@@ -41,7 +45,8 @@ class MemoryStore:
         self._clock = clock
         self._small: OrderedDict[Key, _Item] = OrderedDict()
         self._main: OrderedDict[Key, _Item] = OrderedDict()
-        self._ghosts: OrderedDict[Key, None] = OrderedDict()
+        self._ghosts: OrderedDict[int, None] = OrderedDict()
+        """Hashes of keys that left the small queue, as many as there are entries: a mistaken one costs a place, no more."""
         self._small_bytes = 0
         self._main_bytes = 0
 
@@ -72,10 +77,12 @@ class MemoryStore:
         item = _Item(entry, self._clock())
         if len(entry.body) > self._max_value_bytes or item.size_bytes > self._max_bytes:
             return False
-        known = self._drop(key) or key in self._ghosts
+        known = self._drop(key)
+        if hash(key) in self._ghosts:
+            del self._ghosts[hash(key)]
+            known = True
         self._make_room(item.size_bytes)
         if known:
-            self._ghosts.pop(key, None)
             self._main[key] = item
             self._main_bytes += item.size_bytes
         else:
@@ -83,13 +90,9 @@ class MemoryStore:
             self._small_bytes += item.size_bytes
         return True
 
-    async def clear(self, uid: str | None = None) -> bool:
-        if uid is None:
-            for queue in (self._small, self._main, self._ghosts):
-                queue.clear()
-            self._small_bytes = self._main_bytes = 0
-        else:
-            for key in [key for queue in (self._small, self._main) for key in queue if key.uid == uid]:
+    async def sweep(self, generations: Mapping[str, str]) -> bool:
+        for queue in (self._small, self._main):
+            for key in [key for key in queue if generations.get(key.uid) != key.generation]:
                 self._drop(key)
         return True
 
@@ -113,22 +116,26 @@ class MemoryStore:
     def _make_room(self, size_bytes: int) -> None:
         """Evict until an item of `size_bytes` fits."""
         while self.size_bytes + size_bytes > self._max_bytes:
-            if self._small and (self._small_bytes > _SMALL_SHARE * self._max_bytes or not self._main):
+            if self._main and self._expired(next(iter(self._main.values()))):
+                self._evict_from_main()
+            elif self._small and (self._small_bytes > _SMALL_SHARE * self._max_bytes or not self._main):
                 self._evict_from_small()
             else:
                 self._evict_from_main()
+        while len(self._ghosts) > len(self):
+            self._ghosts.popitem(last=False)
 
     def _evict_from_small(self) -> None:
         key, item = self._small.popitem(last=False)
         self._small_bytes -= item.size_bytes
-        if item.hits and not self._expired(item):
+        if self._expired(item):
+            return
+        if item.hits:
             item.hits = 0
             self._main[key] = item
             self._main_bytes += item.size_bytes
-            return
-        self._ghosts[key] = None
-        if len(self._ghosts) > max(1, _GHOSTS_PER_ENTRY * len(self)):
-            self._ghosts.popitem(last=False)
+        else:
+            self._ghosts[hash(key)] = None
 
     def _evict_from_main(self) -> None:
         key, item = self._main.popitem(last=False)

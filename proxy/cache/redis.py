@@ -1,92 +1,127 @@
 """Entries in Redis or Valkey, standalone or cluster. Every fault is a miss and a count, never an exception.
 
-redis-py's defaults are for batch jobs: ten retries with backoff, five seconds a try, an exception when the pool is
-empty. Here a command is tried once, briefly; so many at once, and the others wait briefly.
+A call waits for Redis as long as its timeout says and no longer, connecting included; what it began goes on in a task
+of its own to a clean end. So a connection that is slow to open serves the next call, and no reply is left unread on one
+that goes back to the pool, whoever gives up or hangs up (CVE-2023-28858).
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
-
-import redis.asyncio
-from redis import exceptions
-from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from ..config.schema import Caching
 from ..core.model import Entry, Key
+from ..redis_connection import FAULTS, connect, kind_of, now_ms
+from ..telemetry.logs import Quiet
 from . import wire
 from .breaker import Breaker
 from .store import ABSENT, Failed, Found, Lookup
 
-_log = logging.getLogger("millpond.cache")
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _AT_ONCE = 64
 _WAIT_SECONDS = 0.1
-_CLEAR_SECONDS = 60.0
-_SCAN_COUNT = 1000
+_PROBE_SECONDS = 1.0
+_LOG_SECONDS = 10.0
+_SWEEP_SECONDS = 60.0
+_BATCH = 1000
+_HEAD_BYTES = 1024 * 1024
+"""The most that a value may have besides its body; what is longer is none of ours, and not read to its end."""
 
-_FAULTS = (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError, ValueError)
-_KINDS: tuple[tuple[type[BaseException], str], ...] = (
-    (exceptions.MaxConnectionsError, "pool"),
-    (exceptions.AuthenticationError, "auth"),
-    (exceptions.NoPermissionError, "auth"),
-    (exceptions.OutOfMemoryError, "oom"),
-    (exceptions.ReadOnlyError, "readonly"),
-    (exceptions.TimeoutError, "timeout"),
-    (TimeoutError, "timeout"),
-    (exceptions.InvalidResponse, "protocol"),
-    (exceptions.ResponseError, "refused"),
-    (exceptions.ConnectionError, "connect"),
-    (exceptions.RedisClusterException, "connect"),
-    (OSError, "connect"),
-)
-_ANSWERED = frozenset(("oom", "readonly", "refused"))
-"""Redis answered, if only to refuse: reads go on."""
-_GONE = (0, -2)
-"""PTTL of a key that expired after it was read; without an expiry, which is not ours, it is -1."""
+_ANSWERED = frozenset(("oom", "readonly", "refused", "denied"))
+"""Redis answered, if only to refuse: the others go on."""
+_POOL = "pool"
+_EXPIRED = -2
+_NAME = re.compile(rb"([A-Za-z0-9_-]{1,40}):([^:]+):[0-9a-f]{64}")
+
+
+class _PoolBusy(Exception):
+    """No connection came free in time, which says nothing about Redis."""
 
 
 class RedisStore:
-    """A `Store`. `on_fault` is told the operation and the kind of each fault."""
+    """A `Store`. `on_fault` is told the operation and the kind of each fault, both from closed lists."""
 
-    def __init__(self, caching: Caching, *, on_fault: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        caching: Caching,
+        *,
+        on_fault: Callable[[str, str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._prefix = f"{caching.redis.prefix}:c:"
         self._on_fault = on_fault
+        self._monotonic = monotonic
         self._breaker = Breaker()
+        self._refused: set[str] = set()
+        """The operations whose last call failed."""
+        self._read_seconds = caching.read_timeout_ms / 1000
         self._write_seconds = caching.write_timeout_ms / 1000
-        self._client = _client(caching)
+        connect_seconds = caching.connection_timeout_ms / 1000
+        self._most_seconds = connect_seconds + max(self._read_seconds, self._write_seconds)
+        self._client = connect(
+            caching, connect_seconds=connect_seconds, read_seconds=max(self._read_seconds, self._write_seconds)
+        )
+        self._last_byte = int(caching.max_value_mb * 1024 * 1024) + _HEAD_BYTES - 1
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[Any]] = set()
+        self._writing: set[asyncio.Task[None]] = set()
+        self._probing: asyncio.Task[None] | None = None
+        self._quiet = Quiet(_LOG_SECONDS)
 
     @property
     def degraded(self) -> bool:
-        """Whether Redis is left alone because it fails."""
-        return self._breaker.is_open
+        """Whether Redis is left alone because it fails, or refused what it was last asked."""
+        return self._breaker.is_open or bool(self._refused)
 
     async def get(self, key: Key) -> Lookup:
-        if not self._breaker.allows():
+        if self._breaker.is_open:
             return Failed("open")
-        # Shielded: a client that hangs up must not leave a reply unread on a connection that goes back to the pool.
-        return await self._shielded(self._get(key))
+        task = self._begin(self._read(self._name(key)))
+        try:
+            value, left_ms = await _within(self._read_seconds, task)
+        except (*FAULTS, _PoolBusy) as error:
+            return Failed(self._fault("get", error))
+        self._succeeded("get")
+        if not value or left_ms == _EXPIRED:
+            return ABSENT
+        entry = wire.decode(key, value)
+        if entry is None or left_ms < 0:  # without an expiry it is not ours
+            self._note("get", "value")
+            return ABSENT
+        # The age is what is gone of the expiry: no replica's wall clock counts (ADR 6). More left than there ever was:
+        # Redis' own clock was set back.
+        return Found(entry, entry.keep_ms - left_ms) if left_ms <= entry.keep_ms else ABSENT
 
     async def put(self, key: Key, entry: Entry) -> bool:
-        if not self._breaker.allows():
+        if self._breaker.is_open:
             return False
-        return await self._shielded(self._put(key, entry))
-
-    async def clear(self, uid: str | None = None) -> bool:
-        pattern = f"{_escape(self._prefix)}{f'{_escape(uid)}:' if uid is not None else ''}*"
+        task = self._begin(self._write(key, entry, self._monotonic()))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
         try:
-            async with asyncio.timeout(_CLEAR_SECONDS):
-                await self._delete(pattern)
-        except _FAULTS as error:
-            self._fault("clear", error)
+            await _within(self._write_seconds, task)
+        except (*FAULTS, _PoolBusy) as error:
+            self._fault("put", error)
+            return False
+        self._succeeded("put")
+        return True
+
+    async def sweep(self, generations: Mapping[str, str]) -> bool:
+        """SCAN and UNLINK on every master, never a name that is not one of ours. Values on their way are let in first:
+        they may be of an earlier generation."""
+        try:
+            async with asyncio.timeout(_SWEEP_SECONDS):
+                if self._writing:
+                    await asyncio.wait(self._writing)
+                await self._unlink_others(generations)
+        except FAULTS as error:
+            self._note("sweep", kind_of(error))
             return False
         return True
 
@@ -94,111 +129,122 @@ class RedisStore:
         """Connections are made when they are needed: a Redis that is down costs misses, not the start."""
 
     async def close(self) -> None:
-        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._probing is not None:
+            self._probing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._probing
+        if self._running:
+            await asyncio.wait(self._running)
         await self._client.aclose()
 
-    async def _get(self, key: Key) -> Lookup:
+    async def _read(self, name: str) -> tuple[bytes, int]:
+        """The value, b"" where there is none, and what is left of its expiry, in one round trip."""
+        async with self._slot(), asyncio.timeout(self._most_seconds):
+            pipeline = self._client.pipeline(transaction=False)
+            value, left_ms = await pipeline.getrange(name, 0, self._last_byte).pttl(name).execute()
+            return value, left_ms
+
+    async def _write(self, key: Key, entry: Entry, fetched: float) -> None:
+        """Expiry at a time, not after a while: a Redis that hangs runs what waits in its sockets when it wakes, long
+        after the caller gave up, and would take an old answer for a new one."""
         name = self._name(key)
-        try:
-            # The age comes from what is left of the expiry: no replica's wall clock counts (ADR 6).
-            async with self._slot():
-                pipeline = self._client.pipeline(transaction=False)
-                value, left_ms = await pipeline.get(name).pttl(name).execute()
-        except _FAULTS as error:
-            return Failed(self._fault("get", error))
-        self._breaker.succeeded()
-        if value is None or left_ms in _GONE:
-            return ABSENT
-        entry = wire.decode(key, value)
-        if entry is None or left_ms < 0:
-            self._on_fault("get", "value")
-            return ABSENT
-        return Found(entry, max(0, entry.keep_ms - left_ms))
+        async with self._slot(), asyncio.timeout(self._most_seconds):
+            now = await now_ms(self._client, name)
+            waited_ms = int((self._monotonic() - fetched) * 1000)
+            await self._client.set(name, wire.encode(key, entry), pxat=now - waited_ms + entry.keep_ms)
 
-    async def _put(self, key: Key, entry: Entry) -> bool:
-        try:
-            async with self._slot(), asyncio.timeout(self._write_seconds):
-                await self._client.set(self._name(key), wire.encode(key, entry), px=entry.keep_ms)
-        except _FAULTS as error:
-            self._fault("put", error)
-            return False
-        self._breaker.succeeded()
-        return True
-
-    async def _delete(self, pattern: str) -> None:
-        """SCAN and UNLINK on every master; never anything outside the pattern."""
-        batch: list[bytes] = []
-        async for name in self._scan(pattern):
-            batch.append(name)
-            if len(batch) >= _SCAN_COUNT:
-                await self._unlink(batch)
-                batch = []
-        await self._unlink(batch)
-
-    def _scan(self, pattern: str) -> AsyncIterator[bytes]:
-        names: AsyncIterator[bytes] = self._client.scan_iter(match=pattern, count=_SCAN_COUNT)
-        return names
-
-    async def _unlink(self, names: list[bytes]) -> None:
-        if not names:
-            return
-        if isinstance(self._client, RedisCluster):
-            for name in names:  # they lie in different slots
-                await self._client.unlink(name)
-        else:
-            await self._client.unlink(*names)
+    async def _unlink_others(self, generations: Mapping[str, str]) -> None:
+        others: list[bytes] = []
+        prefix = self._prefix.encode()
+        current = {uid.encode(): generation.encode() for uid, generation in generations.items()}
+        async for name in self._client.scan_iter(match=f"{_escape(self._prefix)}*", count=_BATCH):
+            match = _NAME.fullmatch(name.removeprefix(prefix))
+            if match is not None and current.get(match[1]) != match[2]:
+                others.append(name)
+            if len(others) >= _BATCH:
+                await self._client.unlink(*others)
+                others.clear()
+        if others:
+            await self._client.unlink(*others)
 
     def _name(self, key: Key) -> str:
         return f"{self._prefix}{key.uid}:{key.generation}:{key.digest.hex()}"
 
+    def _succeeded(self, operation: str) -> None:
+        self._breaker.succeeded()
+        self._refused.discard(operation)
+
     def _fault(self, operation: str, error: BaseException) -> str:
-        kind = next((kind for known, kind in _KINDS if isinstance(error, known)), "other")
+        kind = _POOL if isinstance(error, _PoolBusy) else kind_of(error)
+        self._note(operation, kind)
+        if kind == _POOL:
+            return kind
+        self._refused.add(operation)
         if kind in _ANSWERED:
             self._breaker.succeeded()
-        elif kind != "pool":  # a rush of calls says nothing about Redis
-            was_open = self._breaker.is_open
-            self._breaker.failed()
-            if self._breaker.is_open and not was_open:
-                _log.warning("Redis fails and is left alone; answers come from the sources", extra={"kind": kind})
-        self._on_fault(operation, kind)
+            return kind
+        self._breaker.failed()
+        if self._breaker.is_open and (self._probing is None or self._probing.done()):
+            self._say("open", "Redis fails and is left alone: answers come from the sources", {"kind": kind})
+            self._probing = asyncio.create_task(self._probe(), name="redis probe")
         return kind
+
+    async def _probe(self) -> None:
+        """While Redis is left alone it is asked in the background, so that no request waits to see whether it is back."""
+        while self._breaker.is_open:
+            await asyncio.sleep(_PROBE_SECONDS)
+            try:
+                await self._read(self._prefix)
+            except (*FAULTS, _PoolBusy) as error:
+                self._note("probe", kind_of(error))
+            else:
+                self._breaker.succeeded()
+                self._refused.clear()
+                self._say("closed", "Redis answers again", {}, logging.INFO)
+
+    def _note(self, operation: str, kind: str) -> None:
+        self._on_fault(operation, kind)
+        self._say(f"{operation} {kind}", "Redis failed", {"operation": operation, "kind": kind})
+
+    def _say(self, kind: str, text: str, extra: dict[str, object], level: int = logging.WARNING) -> None:
+        held_back = self._quiet.held_back(kind)
+        if held_back is not None:
+            _log.log(level, text, extra=extra | ({"times_before": held_back} if held_back else {}))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody asks for that of a call that was given up
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """Bounds the connections, waiting briefly. redis-py's pools do not tell a full pool from a Redis that is down."""
-        try:
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise exceptions.MaxConnectionsError("every connection is in use") from None
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(_WAIT_SECONDS):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise _PoolBusy from None
+        else:
+            await self._slots.acquire()
         try:
             yield
         finally:
             self._slots.release()
 
-    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
 
-
-def _client(caching: Caching) -> Any:
-    """redis-py's own types promise both sync and async results, hence Any."""
-    options: dict[str, Any] = {
-        "socket_timeout": caching.read_timeout_ms / 1000,
-        "socket_connect_timeout": caching.connection_timeout_ms / 1000,
-        "retry": Retry(NoBackoff(), 0),
-        "health_check_interval": 0,
-    }
-    if caching.redis.cluster:
-        hosts = (address.strip().rpartition(":") for address in caching.redis.cluster.split(","))
-        nodes = [ClusterNode(host, int(port)) for host, _, port in hosts]
-        url = urlsplit(caching.redis.url)  # the nodes are named apart; credentials and TLS are in the URL
-        options["username"] = unquote(url.username) if url.username else None
-        options["password"] = unquote(url.password) if url.password else None
-        return RedisCluster(startup_nodes=nodes, ssl=url.scheme == "rediss", **options)
-    return redis.asyncio.Redis.from_url(str(caching.redis.url), **options)
+async def _within(seconds: float, task: asyncio.Task[T]) -> T:
+    """The task's result; TimeoutError when it takes longer, and the task goes on."""
+    await asyncio.wait((task,), timeout=seconds)
+    if not task.done():
+        raise TimeoutError
+    return task.result()
 
 
 def _escape(text: str) -> str:

@@ -3,7 +3,8 @@
     magic "MP" · version · coding · digest (32) · ttl_ms · keep_ms · fetch_ms · length of headers · crc32 · headers · body
 
 Not pickle: whoever can write to the Redis would run code here. The whole digest of the key is inside and compared, so an
-entry that was copied over another is none; the checksum is over everything but itself.
+entry that was copied over another is none; the checksum is over everything but itself, the key's source and generation
+first, so one that was copied out of an earlier generation is none either.
 """
 
 import json
@@ -26,7 +27,7 @@ def encode(key: Key, entry: Entry) -> bytes:
     headers = json.dumps(entry.headers).encode()  # not orjson: a byte that is no UTF-8 is a surrogate in a str
     coding = _CODINGS.index(entry.encoding)
     head = _HEAD.pack(_MAGIC, _VERSION, coding, key.digest, entry.ttl_ms, entry.keep_ms, entry.fetch_ms, len(headers))
-    crc = zlib.crc32(entry.body, zlib.crc32(headers, zlib.crc32(head)))
+    crc = zlib.crc32(entry.body, zlib.crc32(headers, zlib.crc32(head, _seed(key))))
     return b"".join((head, _CRC.pack(crc), headers, entry.body))
 
 
@@ -38,7 +39,7 @@ def decode(key: Key, value: bytes) -> Entry | None:
     if magic != _MAGIC or version != _VERSION or digest != key.digest or coding >= len(_CODINGS):
         return None
     (crc,) = _CRC.unpack_from(value, _HEAD.size)
-    if zlib.crc32(memoryview(value)[_BODY_AT:], zlib.crc32(memoryview(value)[: _HEAD.size])) != crc:
+    if zlib.crc32(memoryview(value)[_BODY_AT:], zlib.crc32(memoryview(value)[: _HEAD.size], _seed(key))) != crc:
         return None
     body_at = _BODY_AT + headers_length
     headers = _headers(value[_BODY_AT:body_at])
@@ -52,6 +53,10 @@ def decode(key: Key, value: bytes) -> Entry | None:
         keep_ms=keep_ms,
         fetch_ms=fetch_ms,
     )
+
+
+def _seed(key: Key) -> int:
+    return zlib.crc32(f"{key.uid}:{key.generation}".encode())
 
 
 def _headers(text: bytes) -> Pairs | None:

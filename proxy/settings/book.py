@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from ..config.schema import Config, Source
 from ..errors import NotFound, SettingsNotDurable, SettingsUnreadable
+from ..telemetry.logs import Quiet
 from .contents import Contents, Moment, complete, configure, first_config, in_force, merge, move
 from .model import CacheConfig, Snapshot, SourceSettings
 from .store import Edit, SettingsStore
@@ -22,6 +23,7 @@ from .store import Edit, SettingsStore
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
+_LOG_SECONDS = 10.0
 
 
 def _utc_now() -> datetime:
@@ -29,7 +31,11 @@ def _utc_now() -> datetime:
 
 
 class Book:
-    """`store` is the one that counts; `copy`, beside a shared store, is what this replica remembers of it on disk."""
+    """`store` is the one that counts; `copy`, beside a shared store, is what this replica remembers of it on disk.
+
+    `moved` is called when a source's generation has moved, here or elsewhere: from then on no snapshot has the earlier
+    one. `failed` is told what could not be done, from a closed list, each time that it could not.
+    """
 
     def __init__(
         self,
@@ -39,12 +45,17 @@ class Book:
         copy: SettingsStore | None = None,
         clock: Callable[[], datetime] = _utc_now,
         poll_seconds: float = POLL_SECONDS,
+        moved: Callable[[], None] = lambda: None,
+        failed: Callable[[str], None] = lambda kind: None,
     ) -> None:
         self._store = store
         self._copy = copy
         self._config = config
         self._clock = clock
         self._poll_seconds = poll_seconds
+        self._moved = moved
+        self._failed = failed
+        self._quiet = Quiet(_LOG_SECONDS)
         self._known = Contents()
         self._provisional = Contents()
         self._snapshot = Snapshot(version=0, sources={})
@@ -117,7 +128,11 @@ class Book:
 
     async def _write(self, edit: Callable[[Contents, Moment], Contents]) -> Contents:
         async with self._lock:
-            contents = await self._store.change(lambda contents: edit(self._complete(contents), self._moment()))
+            try:
+                contents = await self._store.change(lambda contents: edit(self._complete(contents), self._moment()))
+            except SettingsNotDurable:
+                self._failed("change")
+                raise
             await self._hold(contents)
             return contents
 
@@ -162,13 +177,18 @@ class Book:
             try:
                 await self._copy.change(_joining(contents))
             except SettingsNotDurable as error:
-                _log.warning("The copy of the settings in the data directory is out of date. %s", error)
+                self._failed("copy")
+                if self._quiet.held_back("copy") is not None:
+                    _log.warning("The copy of the settings in the data directory is out of date. %s", error)
 
     def _publish(self, contents: Contents) -> None:
         caching = self._config.caching
         sources = {source.uid: in_force(contents, source, caching) for source in self._config.datasources}
-        if sources != self._snapshot.sources or not self._snapshot.version:
-            self._snapshot = Snapshot(version=self._snapshot.version + 1, sources=sources)
+        before = self._snapshot
+        if sources != before.sources or not before.version:
+            self._snapshot = Snapshot(version=before.version + 1, sources=sources)
+        if any(uid in sources and sources[uid].generation != it.generation for uid, it in before.sources.items()):
+            self._moved()
 
     async def _start_copy(self) -> SettingsUnreadable | None:
         """A copy that cannot be used is done without; the error, when there is one that cannot be read."""
@@ -193,7 +213,9 @@ class Book:
             except SettingsUnreadable as error:
                 self._set_reachable(False, error)
             except Exception:
-                _log.exception("Looking for changed settings failed; the next attempt follows.")
+                self._failed("read")
+                if self._quiet.held_back("poll") is not None:
+                    _log.exception("Looking for changed settings failed; the next attempt follows.")
 
     async def _closing_within(self, seconds: float) -> bool:
         """Sleep that closing ends. The poll is not cancelled: that would break a command on its way to the store."""
@@ -203,9 +225,11 @@ class Book:
         return self._closing.is_set()
 
     def _set_reachable(self, reachable: bool, error: Exception | None = None) -> None:
-        if self._reachable and not reachable:
+        if not reachable:
+            self._failed("read")
+        if self._reachable and not reachable and self._quiet.held_back("read") is not None:
             _log.warning("The settings store does not answer; the last known settings stay in force. %s", error)
-        elif reachable and not self._reachable:
+        elif reachable and not self._reachable and self._quiet.held_back("again") is not None:
             _log.info("The settings store answers again.")
         self._reachable = reachable
 

@@ -10,17 +10,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
-
-from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from ..config.schema import Caching
 from ..errors import SettingsNotDurable, SettingsUnreadable
+from ..redis_connection import FAULTS, Client, connect
 from .contents import Contents, decode, encode, merge
 from .store import Edit
 
@@ -43,8 +36,8 @@ for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 'ok'
 """
 
-# redis-py's annotations promise both sync and async results; the client's own methods are awaited here only.
-_Client: TypeAlias = Any
+_FAILURES = (*FAULTS, KeyError, TypeError)
+"""Of Redis, or of what is kept there and cannot be read."""
 
 
 class RedisSettings:
@@ -52,8 +45,8 @@ class RedisSettings:
 
     def __init__(self, caching: Caching) -> None:
         self._key = f"{caching.redis.prefix}:s:settings"
-        self._quick = _connect(caching, _POLL_SECONDS)
-        self._slow = _connect(caching, _WRITE_SECONDS)
+        self._quick = connect(caching, connect_seconds=_POLL_SECONDS, read_seconds=_POLL_SECONDS)
+        self._slow = connect(caching, connect_seconds=_WRITE_SECONDS, read_seconds=_WRITE_SECONDS)
 
     async def start(self) -> None:
         """Connections open when they are needed: a Redis that is down is found by the first reading."""
@@ -87,7 +80,7 @@ class RedisSettings:
         await self._quick.aclose()
         await self._slow.aclose()
 
-    async def _read(self, client: _Client) -> tuple[int, Contents]:
+    async def _read(self, client: Client) -> tuple[int, Contents]:
         now_ms, flat = await client.eval(_READ, 1, self._key)
         fields = dict(zip((name.decode() for name in flat[::2]), flat[1::2], strict=True))
         records = {
@@ -109,14 +102,17 @@ class RedisSettings:
         except _FAILURES:
             # The answer was lost, not always the change. Once the deadline has passed it can no longer happen.
             await asyncio.sleep(_DEADLINE_MS / 1000)
-            _, now = await self._read(self._slow)
+            try:
+                _, now = await self._read(self._slow)
+            except _FAILURES as error:
+                raise SettingsNotDurable(
+                    f"The change could not be saved, and nothing has changed here: Redis failed ({type(error).__name__}) "
+                    f"before it answered. Should it have taken the change, that comes into force when Redis is back."
+                ) from error
             if not merge(now, new).same(now):
                 raise
             return b"ok"
         return result
-
-
-_FAILURES = (RedisError, OSError, TimeoutError, ValueError, KeyError, TypeError)
 
 
 # A failure is told by its kind alone: redis-py's texts may hold the URL, and with it the password.
@@ -142,20 +138,3 @@ def _not_durable(reason: str) -> SettingsNotDurable:
     return SettingsNotDurable(
         f"The change could not be saved, and nothing has changed: Redis did not take it ({reason})."
     )
-
-
-def _connect(caching: Caching, seconds: float) -> _Client:
-    """A client that never retries: redis-py's own ten retries turn a Redis that is down into seconds of waiting."""
-    options: dict[str, Any] = {
-        "socket_timeout": seconds,
-        "socket_connect_timeout": seconds,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    if caching.redis.cluster:
-        hosts = (address.strip().rpartition(":") for address in caching.redis.cluster.split(","))
-        nodes = [ClusterNode(host, int(port)) for host, _, port in hosts]
-        url = urlsplit(caching.redis.url)  # the nodes are named apart; credentials and TLS are in the URL
-        options["username"] = unquote(url.username) if url.username else None
-        options["password"] = unquote(url.password) if url.password else None
-        return RedisCluster(startup_nodes=nodes, ssl=url.scheme == "rediss", **options)
-    return Redis.from_url(caching.redis.url, **options)

@@ -106,7 +106,7 @@ async def _set(api: _Api, request: web.Request, source: SourceSettings) -> web.R
     config = _config(parse_object(await _body(request)), source)
     changed = await api.book.change(source.uid, config)
     if not config.enabled:
-        await api.cleaner.clean(source.uid)
+        await api.cleaner.clean()
     return _answer(UPDATED, changed)
 
 
@@ -116,7 +116,7 @@ async def _enable(api: _Api, request: web.Request, source: SourceSettings) -> we
 
 async def _disable(api: _Api, request: web.Request, source: SourceSettings) -> web.Response:
     changed = await api.book.set_enabled(source.uid, False)
-    await api.cleaner.clean(source.uid)
+    await api.cleaner.clean()
     return _answer(DISABLED, changed)
 
 
@@ -124,7 +124,7 @@ async def _clean(api: _Api, request: web.Request, source: SourceSettings) -> web
     """The generation first, durably: from then on nothing kept before is read. Then the keys are deleted."""
     uid = source.uid if _scope(request) else None
     await api.book.move_generation(uid)
-    await api.cleaner.clean(uid)
+    await api.cleaner.clean()
     return _answer(CLEANED, source)
 
 

@@ -51,6 +51,11 @@ def test_one_bit_of_the_digest_makes_another_key() -> None:
         assert wire.decode(replace(KEY, digest=digest), VALUE) is None
 
 
+@pytest.mark.parametrize("other", [{"generation": "h"}, {"uid": "prom2"}, {"uid": "promg", "generation": ""}])
+def test_an_entry_under_the_name_of_another_generation_or_source_is_none(other: dict[str, str]) -> None:
+    assert wire.decode(replace(KEY, **other), VALUE) is None  # type: ignore[arg-type]  # texts by name
+
+
 def test_no_truncation_reads_back() -> None:
     assert [length for length in range(len(VALUE)) if wire.decode(KEY, VALUE[:length]) is not None] == []
 
@@ -99,7 +104,7 @@ def forged(headers: bytes, *, headers_length: int | None = None, version: int | 
         fields[2 - 1] = version
     head = wire._HEAD.pack(*fields)
     rest = headers + b"body"
-    return head + zlib.crc32(head + rest).to_bytes(4, "big") + rest
+    return head + zlib.crc32(head + rest, wire._seed(KEY)).to_bytes(4, "big") + rest
 
 
 FORGED = {

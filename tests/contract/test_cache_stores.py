@@ -188,30 +188,36 @@ async def kept(store: Store) -> set[Key]:
     return {key for key in SCOPES if isinstance(await store.get(key), Found)}
 
 
-async def test_clear_of_a_source_takes_its_entries_and_no_others(store: Store) -> None:
+async def test_a_sweep_leaves_the_generations_in_force_and_nothing_else(store: Store) -> None:
     for key in SCOPES:
         assert await store.put(key, ENTRY)
-    assert await store.clear("prom")
-    assert await kept(store) == {key for key in SCOPES if key.uid != "prom"}
-    assert await store.clear("absent")
-    assert await kept(store) == {key for key in SCOPES if key.uid != "prom"}
-
-
-async def test_clear_takes_everything_of_ours(store: Store) -> None:
-    for key in SCOPES:
-        assert await store.put(key, ENTRY)
-    assert await store.clear()
+    in_force = {"prom": "g2", "prom2": "g1", "pro": "g3", "p-_m": "g"}
+    assert await store.sweep(in_force)
+    left = {key for key in SCOPES if in_force.get(key.uid) == key.generation}
+    assert {key.uid for key in left} == {"prom", "prom2"}
+    assert await kept(store) == left
+    assert await store.sweep(in_force)
+    assert await kept(store) == left
+    assert await store.sweep({})
     assert await kept(store) == set()
-    assert await store.clear()
     assert await store.put(KEY, ENTRY)
     assert isinstance(await store.get(KEY), Found)
 
 
-async def test_clear_of_more_than_one_batch(store: Store) -> None:
+async def test_a_sweep_of_more_than_one_batch(store: Store) -> None:
     keys = [replace(KEY, digest=number.to_bytes(32, "big")) for number in range(2_500)]
     for batch in range(0, len(keys), 50):  # more at once than connections may be refused
         assert all(await asyncio.gather(*(store.put(key, ENTRY) for key in keys[batch : batch + 50])))
-    assert await store.clear(KEY.uid)
+    assert await store.sweep({KEY.uid: "next"})
+    assert [key for key in keys if await store.get(key) != ABSENT] == []
+
+
+async def test_a_sweep_takes_what_was_on_its_way_when_it_began(store: Store) -> None:
+    keys = [replace(KEY, digest=number.to_bytes(32, "big")) for number in range(40)]
+    putting = [asyncio.create_task(store.put(key, replace(ENTRY, body=bytes(MIB // 4)))) for key in keys]
+    await asyncio.sleep(0)  # each has begun
+    assert await store.sweep({KEY.uid: "next"})
+    await asyncio.gather(*putting)
     assert [key for key in keys if await store.get(key) != ABSENT] == []
 
 
@@ -238,20 +244,26 @@ async def test_in_redis_every_key_is_under_our_prefix_and_expires(redis_server: 
         assert {name for name in ours if not name.decode().startswith(f"{prefix}:")} == set()
         for name in ours:
             assert 0 < await client.pttl(name) <= 77_000
-        await bench.store.clear()
+        await bench.store.sweep({})
 
 
 async def test_in_redis_what_is_not_ours_survives(redis_server: Valkey, prefix: str) -> None:
-    """Also what a prefix taken for a pattern would match, another replica group's keys and our own settings."""
+    """Also what a prefix taken for a pattern would match, another replica group's keys, those of one whose prefix begins
+    with ours and a colon, and our own settings."""
     twin = prefix.replace("[e]", "e").replace("*", "anything").replace("?", "x").replace("\\", "")
-    foreign = [f"{twin}:c:prom:g1:00", f"{prefix}x:c:prom:g1:00", f"{prefix}:s:settings", prefix, f"{prefix}:c"]
+    digest = "00" * 32
+    foreign = [
+        *(f"{twin}:c:prom:g1:{digest}", f"{prefix}x:c:prom:g1:{digest}", f"x{prefix}:c:prom:g1:{digest}"),
+        *(f"{prefix}:s:settings", prefix, f"{prefix}:c", f"{prefix}:c:"),
+        *(f"{prefix}:c:s:settings", f"{prefix}:c:c:prom:g1:{digest}"),
+    ]
     async with Client.from_url(redis_server.url) as client, redis_bench(redis_server.url, prefix) as bench:
         for name in foreign:
             await client.set(name, b"theirs")
         for key in SCOPES:
             assert await bench.store.put(key, ENTRY)
-        assert await bench.store.clear("prom")
-        assert await bench.store.clear()
+        assert await bench.store.sweep({"prom": "g1"})
+        assert await bench.store.sweep({})
         assert await kept(bench.store) == set()
         assert [await client.get(name) for name in foreign] == [b"theirs"] * len(foreign)
         await client.delete(*foreign)

@@ -1,7 +1,7 @@
 """The Caching API on a real listener, over a real settings file."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,13 +51,14 @@ CONFIG = Config(
 
 @dataclass
 class Clearing:
-    """A cache store's `clear`, which may be told to fail."""
+    """A cache store's `sweep`, which may be told to fail."""
 
     results: list[bool] = field(default_factory=list)
-    calls: list[str | None] = field(default_factory=list)
+    calls: list[Mapping[str, str]] = field(default_factory=list)
+    """The generations of each call."""
 
-    async def clear(self, uid: str | None = None) -> bool:
-        self.calls.append(uid)
+    async def sweep(self, generations: Mapping[str, str]) -> bool:
+        self.calls.append(generations)
         return self.results.pop(0) if self.results else True
 
 
@@ -71,12 +72,17 @@ class Admin:
 
 @asynccontextmanager
 async def admin(directory: Path, store: SettingsStore | None = None) -> AsyncIterator[Admin]:
-    book = Book(store or FileSettings(directory), CONFIG, poll_seconds=0.01)
+    book = Book(store or FileSettings(directory), CONFIG, poll_seconds=0.01, moved=lambda: cleaner.soon())
     clearing = Clearing()
     failures: list[int] = []
-    cleaner = Cleaner(clearing.clear, failed=lambda: failures.append(1), retry_seconds=0.001)
     access = Access(CONFIG.auth)
     sources = Sources.of(SourceRuntime.of(source, Limits.of(CONFIG), Upstream(source)) for source in CONFIG.datasources)
+    cleaner = Cleaner(
+        clearing.sweep,
+        lambda: {uid: settings.generation for uid, settings in book.snapshot.sources.items()},
+        failed=lambda: failures.append(1),
+        retry_seconds=0.001,
+    )
 
     readiness = ops.Readiness(list)
     readiness.phase = ops.Phase.READY

@@ -37,6 +37,9 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (OSError, "connect"),
 )
 
+ANSWERED = frozenset(("oom", "readonly", "refused", "denied"))
+"""Redis answered, if only to refuse: the command was not carried out, and others may be."""
+
 
 def kind_of(fault: BaseException) -> str:
     """A fault's name, from a closed list. Its own text is not for logs: it may hold the URL, and so the password."""

@@ -11,7 +11,12 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("suite")
 
-pytest_plugins = ["tests.servers.valkey", "tests.servers.prometheus", "tests.servers.millpond"]
+pytest_plugins = [
+    "tests.servers.valkey",
+    "tests.servers.prometheus",
+    "tests.servers.millpond",
+    "tests.servers.counting",
+]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..config.schema import Caching
 from ..core.model import Entry, Key
-from ..redis_connection import FAULTS, connect, kind_of, now_ms
+from ..redis_connection import ANSWERED, FAULTS, connect, kind_of, now_ms
 from ..telemetry.logs import Quiet
 from . import wire
 from .breaker import Breaker
@@ -33,8 +33,6 @@ _BATCH = 1000
 _HEAD_BYTES = 1024 * 1024
 """The most that a value may have besides its body; what is longer is none of ours, and not read to its end."""
 
-_ANSWERED = frozenset(("oom", "readonly", "refused", "denied"))
-"""Redis answered, if only to refuse: the others go on."""
 _POOL = "pool"
 _EXPIRED = -2
 _NAME = re.compile(rb"([A-Za-z0-9_-]{1,40}):([^:]+):[0-9a-f]{64}")
@@ -180,7 +178,7 @@ class RedisStore:
         if kind == _POOL:
             return kind
         self._refused.add(operation)
-        if kind in _ANSWERED:
+        if kind in ANSWERED:
             self._breaker.succeeded()
             return kind
         self._breaker.failed()

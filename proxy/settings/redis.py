@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..config.schema import Caching
 from ..errors import SettingsNotDurable, SettingsUnreadable
-from ..redis_connection import FAULTS, Client, connect
+from ..redis_connection import ANSWERED, FAULTS, Client, connect, kind_of
 from .contents import Contents, decode, encode, merge
 from .store import Edit
 
@@ -99,12 +99,14 @@ class RedisSettings:
                 pairs += [_SOURCE + uid, encode(record)]
         try:
             result: bytes = await self._slow.eval(_WRITE, 1, self._key, old.version, deadline_ms, *pairs)
-        except _FAILURES:
+        except _FAILURES as error:
+            if kind_of(error) in ANSWERED:
+                raise
             # The answer was lost, not always the change. Once the deadline has passed it can no longer happen.
             await asyncio.sleep(_DEADLINE_MS / 1000)
             try:
                 _, now = await self._read(self._slow)
-            except _FAILURES as error:
+            except _FAILURES:
                 raise SettingsNotDurable(
                     f"The change could not be saved, and nothing has changed here: Redis failed ({type(error).__name__}) "
                     f"before it answered. Should it have taken the change, that comes into force when Redis is back."

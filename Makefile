@@ -4,7 +4,7 @@ UPSTREAM ?= http://localhost:9090
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench bench-quick lock clean
+.PHONY: run test lint format bench bench-quick faults lock clean
 
 run: $(VENV)/.run
 	$(BIN)/millpond serve --upstream $(UPSTREAM) --log-format console
@@ -27,6 +27,11 @@ bench: $(VENV)/.test
 
 bench-quick: $(VENV)/.test
 	$(BIN)/python -m benchmarks --quick
+
+# The long form of what the suite does briefly: each fault lasts a minute, the settings are killed twenty times.
+faults: $(VENV)/.test
+	FAULT_SECONDS=60 SETTINGS_ROUNDS=20 $(BIN)/python -m pytest --timeout 900 --durations 0 tests/faults \
+	  tests/integration/test_settings_survive.py
 
 # The lock files hold hashes and no addresses; both fit every supported Python and platform.
 lock: $(VENV)/.python

@@ -30,6 +30,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.TimeoutError, "timeout"),
     (TimeoutError, "timeout"),
     (exceptions.InvalidResponse, "protocol"),
+    (ValueError, "protocol"),
     (exceptions.ClusterError, "cluster"),
     (exceptions.ResponseError, "refused"),
     (exceptions.ConnectionError, "connect"),
@@ -72,7 +73,7 @@ def connect(caching: Caching, *, connect_seconds: float, read_seconds: float) ->
 
 
 async def now_ms(client: Client, name: str) -> int:
-    """Redis' own clock: in a cluster that of the node which has the key `name`."""
+    """Redis' own clock: in a cluster that of the node which has the key `name`. Raises like every command."""
     where: dict[str, Any] = {}
     if isinstance(client, RedisCluster):
         await client.initialize()

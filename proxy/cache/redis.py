@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..config.schema import Caching
 from ..core.model import Entry, Key
-from ..redis_connection import ANSWERED, FAULTS, connect, kind_of, now_ms
+from ..redis_connection import ANSWERED, connect, kind_of, now_ms
 from ..telemetry.logs import Quiet
 from . import wire
 from .breaker import Breaker
@@ -83,7 +83,7 @@ class RedisStore:
         task = self._begin(self._read(self._name(key)))
         try:
             value, left_ms = await _within(self._read_seconds, task)
-        except (*FAULTS, _PoolBusy) as error:
+        except Exception as error:  # of this protocol no call raises, whatever Redis says
             return Failed(self._fault("get", error))
         self._succeeded("get")
         if not value or left_ms == _EXPIRED:
@@ -104,7 +104,7 @@ class RedisStore:
         task.add_done_callback(self._writing.discard)
         try:
             await _within(self._write_seconds, task)
-        except (*FAULTS, _PoolBusy) as error:
+        except Exception as error:
             self._fault("put", error)
             return False
         self._succeeded("put")
@@ -118,8 +118,8 @@ class RedisStore:
                 if self._writing:
                     await asyncio.wait(self._writing)
                 await self._unlink_others(generations)
-        except FAULTS as error:
-            self._note("sweep", kind_of(error))
+        except Exception as error:
+            self._note("sweep", kind_of(error), error)
             return False
         return True
 
@@ -140,6 +140,8 @@ class RedisStore:
         async with self._slot(), asyncio.timeout(self._most_seconds):
             pipeline = self._client.pipeline(transaction=False)
             value, left_ms = await pipeline.getrange(name, 0, self._last_byte).pttl(name).execute()
+            if not isinstance(value, bytes) or not isinstance(left_ms, int):
+                raise ValueError("not what these commands answer")
             return value, left_ms
 
     async def _write(self, key: Key, entry: Entry, fetched: float) -> None:
@@ -149,7 +151,8 @@ class RedisStore:
         async with self._slot(), asyncio.timeout(self._most_seconds):
             now = await now_ms(self._client, name)
             waited_ms = int((self._monotonic() - fetched) * 1000)
-            await self._client.set(name, wire.encode(key, entry), pxat=now - waited_ms + entry.keep_ms)
+            if not await self._client.set(name, wire.encode(key, entry), pxat=now - waited_ms + entry.keep_ms):
+                raise ValueError("not what this command answers")
 
     async def _unlink_others(self, generations: Mapping[str, str]) -> None:
         others: list[bytes] = []
@@ -174,7 +177,7 @@ class RedisStore:
 
     def _fault(self, operation: str, error: BaseException) -> str:
         kind = _POOL if isinstance(error, _PoolBusy) else kind_of(error)
-        self._note(operation, kind)
+        self._note(operation, kind, error)
         if kind == _POOL:
             return kind
         self._refused.add(operation)
@@ -193,21 +196,22 @@ class RedisStore:
             await asyncio.sleep(_PROBE_SECONDS)
             try:
                 await self._read(self._prefix)
-            except (*FAULTS, _PoolBusy) as error:
-                self._note("probe", kind_of(error))
+            except Exception as error:
+                self._note("probe", kind_of(error), error)
             else:
                 self._breaker.succeeded()
                 self._refused.clear()
                 self._say("closed", "Redis answers again", {}, logging.INFO)
 
-    def _note(self, operation: str, kind: str) -> None:
+    def _note(self, operation: str, kind: str, error: BaseException | None = None) -> None:
         self._on_fault(operation, kind)
-        self._say(f"{operation} {kind}", "Redis failed", {"operation": operation, "kind": kind})
+        extra = {"operation": operation, "kind": kind} | ({"error": type(error).__name__} if error is not None else {})
+        self._say(f"{operation} {kind}", "Redis failed", extra)
 
-    def _say(self, kind: str, text: str, extra: dict[str, object], level: int = logging.WARNING) -> None:
+    def _say(self, kind: str, text: str, extra: Mapping[str, object], level: int = logging.WARNING) -> None:
         held_back = self._quiet.held_back(kind)
         if held_back is not None:
-            _log.log(level, text, extra=extra | ({"times_before": held_back} if held_back else {}))
+            _log.log(level, text, extra={**extra} | ({"times_before": held_back} if held_back else {}))
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

@@ -36,7 +36,7 @@ for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 'ok'
 """
 
-_FAILURES = (*FAULTS, KeyError, TypeError)
+_FAILURES = (*FAULTS, KeyError, TypeError, AttributeError)
 """Of Redis, or of what is kept there and cannot be read."""
 
 
@@ -58,7 +58,7 @@ class RedisSettings:
     async def version(self) -> str:
         with _reading():
             version = await self._quick.hget(self._key, "version")
-        return "" if version is None else version.decode()
+            return "" if version is None else str(version.decode())
 
     async def change(self, edit: Edit) -> Contents:
         for _ in range(_ATTEMPTS):

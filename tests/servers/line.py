@@ -7,12 +7,16 @@ from typing import Self
 
 class Line:
     """Listens on `port` and passes everything on to `server_port`. What the server says comes `delay_seconds` later; or,
-    where `noise` is set, each time the client has said something it hears that instead."""
+    where `noise` is set, each time the client has said something it hears that instead. What the client says and has
+    `held` in it waits until `released` is set."""
 
     def __init__(self, port: int, server_port: int) -> None:
         self.port = port
         self.delay_seconds = 0.0
         self.noise: bytes | None = None
+        self.held: bytes | None = None
+        self.holding = asyncio.Event()
+        self.released = asyncio.Event()
         self._server_port = server_port
         self._listener: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
@@ -27,14 +31,18 @@ class Line:
         assert self._listener is not None
         self._listener.close()
         for end in tuple(self._ends):
-            end.close()
-        await self._listener.wait_closed()
+            end.transport.abort()
+        while self._ends:
+            await asyncio.sleep(0)
 
     async def _connected(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         server_reader, server = await asyncio.open_connection("127.0.0.1", self._server_port)
         self._ends |= {client, server}
         back = asyncio.create_task(self._back(server_reader, client))
         while data := await _read(client_reader):
+            if self.held is not None and self.held in data:
+                self.holding.set()
+                await self.released.wait()
             if self.noise is not None:
                 client.write(self.noise)
             else:

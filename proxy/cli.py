@@ -115,7 +115,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 
     logs.configure(loaded.config.telemetry.log_format, loaded.config.telemetry.log_level, sys.stderr)
     for path, text in loaded.warnings:
-        logging.getLogger("millpond").warning("%s: %s", path, text)
+        logging.getLogger(__name__).warning("%s: %s", path, text)
     return serve(loaded.config, lambda: _load(parsed).config)
 
 

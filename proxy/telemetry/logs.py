@@ -81,7 +81,7 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
     fields: dict[str, object] = {
         "time": when,
         "level": record.levelname.lower(),
-        "logger": record.name,
+        "logger": record.name.replace("proxy", "millpond", 1),  # the package's name says nothing to an operator
         "msg": record.getMessage(),
     }
     fields.update((name, value) for name, value in record.__dict__.items() if name not in _PLAIN)

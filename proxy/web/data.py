@@ -23,7 +23,7 @@ from . import framing
 from .incoming import ClientRequest
 from .websocket import bridge
 
-_log = logging.getLogger("millpond.data")
+_log = logging.getLogger(__name__)
 SERVER = "millpond"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from collections.abc import Mapping
 
 import pytest
 from aiohttp import web
@@ -238,7 +239,7 @@ class BrokenStore:
     async def put(self, key: Key, entry: Entry) -> bool:
         return False
 
-    async def clear(self, uid: str | None = None) -> bool:
+    async def sweep(self, generations: Mapping[str, str]) -> bool:
         return False
 
     async def start(self) -> None: ...

@@ -20,11 +20,11 @@ from ..settings.model import Snapshot
 from ..telemetry.logs import redact_query
 from ..telemetry.metrics import Metrics
 from . import framing
+from .guard import SERVER, GuardedHandler
 from .incoming import ClientRequest
 from .websocket import bridge
 
 _log = logging.getLogger(__name__)
-SERVER = "millpond"
 
 
 class DataHandler:
@@ -71,6 +71,10 @@ class DataHandler:
     async def _handle(self, request: web.BaseRequest, began: float) -> web.StreamResponse:
         try:
             target = framing.check(request)
+        except MillpondError as error:
+            # What follows on the connection is perhaps not the request that it looks like.
+            return self._refuse(request, error, began, ends=True)
+        try:
             source, path = self._sources().route(target.path, self._settings())
             paths.check(path)
         except MillpondError as error:
@@ -83,20 +87,23 @@ class DataHandler:
                     return await bridge(request, source, incoming)
                 reply = await self._pipeline.answer(source, incoming)
             except MillpondError as error:
-                return self._refuse(request, error, began)
-            return await self._send(request, source, reply, began)
+                return self._refuse(request, error, began, ends=incoming.holds_back)
+            return await self._send(request, source, incoming, reply, began)
 
-    def _refuse(self, request: web.BaseRequest, error: MillpondError, began: float) -> web.Response:
+    def _refuse(
+        self, request: web.BaseRequest, error: MillpondError, began: float, *, ends: bool = False
+    ) -> web.Response:
         _note(request, began, status=error.status, detail=error.public_message)
         response = error_response(error)
-        self._end(response)
+        self._end(response, ends=ends)
         return response
 
     async def _send(
-        self, request: web.BaseRequest, source: SourceRuntime, reply: Reply, began: float
+        self, request: web.BaseRequest, source: SourceRuntime, incoming: ClientRequest, reply: Reply, began: float
     ) -> web.StreamResponse:
         response, to_stream = _response(reply)
-        self._end(response)
+        # Nobody can tell whether a client that was not told to send its body sends it after all: no request follows.
+        self._end(response, ends=incoming.holds_back)
         size_bytes = 0
         try:
             if to_stream is None:
@@ -116,8 +123,9 @@ class DataHandler:
                 bytes=size_bytes,
             )
 
-    def _end(self, response: web.StreamResponse) -> None:
-        if self._draining:
+    def _end(self, response: web.StreamResponse, *, ends: bool) -> None:
+        """Let the connection end with this answer, if it has to."""
+        if ends or self._draining:
             response.force_close()
 
     def _count(self, source: SourceRuntime, reply: Reply, began: float, size_bytes: int) -> None:
@@ -162,6 +170,8 @@ async def _stream(request: web.BaseRequest, response: web.StreamResponse, payloa
             await response.write(chunk)
         await response.write_eof()
     except UpstreamError as error:
+        if isinstance(request.protocol, GuardedHandler):
+            request.protocol.break_off()
         raise ConnectionResetError(error.public_message) from error
     finally:
         if payload.aclose is not None:

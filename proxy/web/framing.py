@@ -10,7 +10,7 @@ from ..errors import BadRequest, MillpondError
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
-_SCHEME = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class MethodRefused(MillpondError):
@@ -19,6 +19,10 @@ class MethodRefused(MillpondError):
 
 class VersionRefused(MillpondError):
     status = 505
+
+
+class CodingRefused(MillpondError):
+    status = 501
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +44,39 @@ def check(request: web.BaseRequest) -> Target:
         raise BadRequest("The request must have exactly one Host header (RFC 9112, section 3.2).")
     if hosts and not _HOST.fullmatch(hosts[0]):
         raise BadRequest("The Host header is no host and port (RFC 9110, section 7.2).")
+    if not all(value.isascii() or _is_utf8(value) for value in request.headers.values()):
+        # aiohttp would leave the bytes out, and so make another identity of it.
+        raise BadRequest("A header is not UTF-8, so it cannot be passed on as it is.")
+    _check_coding(request)
     return _target(request.raw_path)
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_coding(request: web.BaseRequest) -> None:
+    """`chunked` alone is undone and done again: with another coding below it, the source would get that one unnamed."""
+    codings = request.headers.getall("Transfer-Encoding", ())
+    if not codings:
+        return
+    if tuple(request.version) == (1, 0):
+        raise BadRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112, section 6.1).")
+    if [coding.strip().lower() for coding in codings] != ["chunked"]:
+        raise CodingRefused("The only Transfer-Encoding that is understood is chunked.")
 
 
 def _target(raw: str) -> Target:
     """Absolute form loses its authority: it chooses neither the source nor the Host that the source sees."""
     if not raw.startswith("/"):
-        absolute = _SCHEME.match(raw)
-        if absolute is None:
-            raise BadRequest("The request target is neither a path nor an http URL.")
-        raw = raw[absolute.end() :]
+        absolute = _ABSOLUTE.fullmatch(raw)
+        if absolute is None or not _HOST.fullmatch(absolute[1]):
+            raise BadRequest("The request target is neither a path nor an http URL of host and port.")
+        raw = absolute[2]
         if not raw.startswith("/"):
             raw = f"/{raw}"
     if "#" in raw:

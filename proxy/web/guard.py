@@ -1,28 +1,53 @@
-"""A server whose connections cannot be held for nothing: aiohttp's own waits for ever for the head of a request, and for
-a client that does not read its answer (T14 in the tests of traps).
+"""A server whose connections cannot be held for nothing: aiohttp's own waits for ever for the head of a request, for its
+body, and for a client that does not read its answer (T14 in the tests of traps).
 
-One sweep a second looks over all connections; a connection costs three attributes and no timer of its own.
+One sweep a second looks over all connections; a connection costs a few attributes and no timer of its own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from aiohttp import http_parser, web
+from aiohttp import hdrs, http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from ..errors import MillpondError
+from .errors import envelope
 
-HEAD_SECONDS = 10.0
-"""From the first byte of a request (or the connection, for its first) to the end of its head."""
-IDLE_SECONDS = 75.0
-STALL_SECONDS = 60.0
-"""A client that takes none of its answer for so long is gone."""
 MAX_LINE_BYTES = 64 * 1024
 """Of a request line or header field: a range query with its PromQL in the URL needs more than aiohttp's 8 KiB."""
 MAX_FIELDS = 256
-_SWEEP_SECONDS = 1.0
+MAX_HEAD_BYTES = 256 * 1024
+"""Of the whole head: lines and fields at their limits would make 16 MiB of each connection."""
+
+SERVER = "millpond"
+
+_log = logging.getLogger(__name__)
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b'Content-Length: 53\r\n\r\n{"message":"The head of the request is over 256 KiB"}'
+)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a client may keep a connection waiting."""
+
+    head_seconds: float = 10.0
+    """From the first byte of a request (or the connection, for its first) to the end of its head."""
+    idle_seconds: float = 75.0
+    body_seconds: float = 10.0
+    """Over each such time that a body is waited for, at least `body_bytes_per_second` must come."""
+    body_bytes_per_second: int = 500
+    stall_seconds: float = 60.0
+    """A client that takes none of its answer for so long is gone."""
+    sweep_seconds: float = 1.0
 
 
 def require_c_parser() -> None:
@@ -34,64 +59,132 @@ def require_c_parser() -> None:
 
 
 class GuardedHandler(RequestHandler):
-    """A connection that knows since when it has been waiting for a head, or for its client to read."""
+    """A connection that knows since when it has been waiting for a head, for a body, or for its client to read."""
 
-    __slots__ = ("reading_since", "stalled_bytes", "stalled_since")
+    __slots__ = (
+        "body_bytes",
+        "body_since",
+        "head_bytes",
+        "link",
+        "reading_since",
+        "received_bytes",
+        "unsent_bytes",
+        "unsent_since",
+        "wants_body",
+    )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self.link = transport  # aiohttp forgets its own when it closes, with bytes still unsent
         self.reading_since: float | None = self._loop.time()
-        self.stalled_since: float | None = None
-        self.stalled_bytes = 0
+        self.head_bytes = 0
+        self.received_bytes = 0
+        self.wants_body = False
+        self.body_since: float | None = None
+        self.body_bytes = 0
+        self.unsent_bytes = 0
+        self.unsent_since = 0.0
 
     def data_received(self, data: bytes) -> None:
         requests = self._request_count
+        reads_head = self._reads_head()  # before: the end of a body is none
         super().data_received(data)
+        self.received_bytes += len(data)
         if self._request_count != requests:
             self.reading_since = None
-        elif data and self.reading_since is None and self._waiter is not None:
-            self.reading_since = self._loop.time()
+            self.head_bytes = 0
+        elif data and reads_head:
+            self.head_bytes += len(data)
+            if self.reading_since is None:
+                self.reading_since = self._loop.time()
+            if self.head_bytes > MAX_HEAD_BYTES and not self.link.is_closing():
+                self.link.write(_TOO_LARGE)
+                self.force_close()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self.stalled_since = self._loop.time()
-        self.stalled_bytes = 0
+    def _reads_head(self) -> bool:
+        """Whether what comes is of no body: nobody is served, or whoever is has sent all of it."""
+        if self._current_request is not None:
+            return self._current_request.content.is_eof()
+        return self._waiter is not None and not self._waiter.done()
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self.stalled_since = None
+    @contextmanager
+    def waiting_for_body(self) -> Iterator[None]:
+        self.wants_body = True
+        try:
+            yield
+        finally:
+            self.wants_body = False
 
-    def sweep(self, now: float, head_seconds: float, stall_seconds: float) -> None:
+    def break_off(self) -> None:
+        """End the connection by RST. A FIN ends an answer without a length cleanly, as if it were whole."""
+        sock = self.link.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.link.abort()
+
+    def sweep(self, now: float, patience: Patience) -> None:
         """End the connection if it has waited too long."""
-        transport = self.transport
-        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
-            return
-        if self.reading_since is not None and now - self.reading_since > head_seconds:
-            self.force_close()
-        elif self.stalled_since is not None:
-            left_bytes = transport.get_write_buffer_size()
-            if left_bytes != self.stalled_bytes:  # it reads, however slowly
-                self.stalled_since, self.stalled_bytes = now, left_bytes
-            elif now - self.stalled_since > stall_seconds:
-                transport.abort()
+        if (
+            self._head_is_late(now, patience)
+            or self._body_is_late(now, patience)
+            or self._reader_is_gone(now, patience)
+        ):
+            self.link.abort()
+
+    def _head_is_late(self, now: float, patience: Patience) -> bool:
+        return self.reading_since is not None and now - self.reading_since > patience.head_seconds
+
+    def _body_is_late(self, now: float, patience: Patience) -> bool:
+        """Judged over windows, so that a client that was fast once may not stop; a slow source stops no window."""
+        if not self.wants_body:
+            self.body_since = None
+            return False
+        if self.body_since is not None:
+            seconds = now - self.body_since
+            if seconds <= patience.body_seconds:
+                return False
+            if self.received_bytes - self.body_bytes < patience.body_bytes_per_second * seconds:
+                return True
+        self.body_since, self.body_bytes = now, self.received_bytes
+        return False
+
+    def _reader_is_gone(self, now: float, patience: Patience) -> bool:
+        unsent_bytes = self.link.get_write_buffer_size()
+        if not unsent_bytes or unsent_bytes != self.unsent_bytes:  # it reads, however slowly
+            self.unsent_bytes, self.unsent_since = unsent_bytes, now
+            return False
+        return now - self.unsent_since > patience.stall_seconds
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp's would log each broken request with a traceback and the line at fault, which may hold a secret."""
+        if status >= 500:
+            self.log_exception("request failed", exc_info=exc)
+            words = "Unexpected error. Refer to the server logs for more details."
+        else:
+            _log.debug("refused a request that is not HTTP", extra={"status": status})
+            words = "The request is not HTTP as RFC 9112 has it, or its line or a header is too long."
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun: only breaking it off is left")
+        response = envelope(status, words)
+        response.headers[hdrs.SERVER] = SERVER
+        response.force_close()
+        return response
 
 
 class GuardedServer(web.Server):
     """`web.Server` with guarded connections. Bodies reach the handler as they were sent, their coding not undone."""
 
-    def __init__(
-        self,
-        handler: Handler,
-        *,
-        head_seconds: float = HEAD_SECONDS,
-        idle_seconds: float = IDLE_SECONDS,
-        stall_seconds: float = STALL_SECONDS,
-    ) -> None:
+    def __init__(self, handler: Handler, patience: Patience | None = None) -> None:
         super().__init__(handler, handler_cancellation=True)
-        self._head_seconds = head_seconds
-        self._stall_seconds = stall_seconds
+        self._patience = patience or Patience()
         self._options = {
-            "keepalive_timeout": idle_seconds,
+            "keepalive_timeout": self._patience.idle_seconds,
             "access_log": None,
             "auto_decompress": False,
             "max_line_size": MAX_LINE_BYTES,
@@ -102,7 +195,7 @@ class GuardedServer(web.Server):
 
     def __call__(self) -> GuardedHandler:
         if self._sweeping is None:
-            self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+            self._sweeping = self._loop.call_later(self._patience.sweep_seconds, self._sweep)
         return GuardedHandler(self, loop=self._loop, **self._options)  # type: ignore[arg-type]  # one dict, many types
 
     def _sweep(self) -> None:
@@ -110,5 +203,6 @@ class GuardedServer(web.Server):
         now = self._loop.time()
         for connection in connections:
             if isinstance(connection, GuardedHandler):
-                connection.sweep(now, self._head_seconds, self._stall_seconds)
-        self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep) if connections else None
+                connection.sweep(now, self._patience)
+        again = self._patience.sweep_seconds
+        self._sweeping = self._loop.call_later(again, self._sweep) if connections else None

@@ -5,15 +5,21 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from ..errors import BadRequest
+from .guard import GuardedHandler
+
 
 class ClientRequest:
-    """Reads the body at most once. What `read` took before it gave up comes first in `stream`."""
+    """Reads the body at most once. What `read` took before it gave up comes first in `stream`. While it `holds_back`,
+    the client has not been told to send the body.
+    """
 
-    __slots__ = ("_body", "_request", "headers", "method", "path", "query")
+    __slots__ = ("_body", "_request", "headers", "holds_back", "method", "path", "query")
 
     def __init__(self, request: web.BaseRequest, path: str, query: str) -> None:
         self._request = request
         self._body: bytes | bytearray = b""
+        self.holds_back = expects_continue(request)
         self.method = request.method
         self.path = path
         self.query = query
@@ -26,7 +32,7 @@ class ClientRequest:
             return None
         self._continue()
         body = bytearray()
-        while chunk := await self._request.content.readany():
+        while chunk := await self._chunk():
             body += chunk
             if len(body) > limit_bytes:
                 self._body = body
@@ -43,10 +49,25 @@ class ClientRequest:
         self._continue()
         if self._body:
             yield bytes(self._body)
-        while chunk := await self._request.content.readany():
+        while chunk := await self._chunk():
             yield chunk
+
+    async def _chunk(self) -> bytes:
+        connection = self._request.protocol
+        assert isinstance(connection, GuardedHandler)
+        try:
+            with connection.waiting_for_body():
+                return await self._request.content.readany()
+        except web.RequestPayloadError as error:
+            raise BadRequest("The request's body is not chunked as RFC 9112 has it, or broke off.") from error
 
     def _continue(self) -> None:
         """A client that expects it is told to go on only when its body is wanted (RFC 9110 §10.1.1)."""
-        if self._request.headers.get("Expect", "").lower() == "100-continue" and self._request.transport:
+        if self.holds_back and self._request.transport:
             self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.holds_back = False
+
+
+def expects_continue(request: web.BaseRequest) -> bool:
+    expects = request.headers.get("Expect", "").lower() == "100-continue"
+    return expects and request.can_read_body and tuple(request.version) >= (1, 1)

@@ -1,0 +1,257 @@
+"""How long a client may keep a connection, on a clock of the test's own where that is possible."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from proxy.web.guard import MAX_HEAD_BYTES, GuardedHandler, GuardedServer, Patience
+from tests.servers.listener import HANGS_SECONDS, QUERY_RANGE, Listener, listening, read_all, source
+from tests.servers.scripted import Connection, Scripted, Seen, json_answer
+
+PATIENCE = Patience(head_seconds=10, body_seconds=10, body_bytes_per_second=500, stall_seconds=60)
+HEAD = b"POST /ds/prom/x HTTP/1.1\r\nHost: m\r\nContent-Length: 1000000\r\n\r\n"
+
+
+class FakeTransport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent_bytes = 0
+        self.written = b""
+        self.ended = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def close(self) -> None:
+        self.ended = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    abort = close
+
+
+class Held:
+    """A connection whose request is being handled until the end of the test; `sweep` looks at it at a time."""
+
+    def __init__(self) -> None:
+        self.reads: Callable[[web.BaseRequest], Awaitable[object]] | None = None
+        self.server = GuardedServer(self._handle, PATIENCE)
+        self.connection: GuardedHandler = self.server()
+        self.transport = FakeTransport()
+        self.connection.connection_made(self.transport)
+        self.began = asyncio.get_running_loop().time()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        with self.connection.waiting_for_body():
+            await request.content.read()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def receive(self, *parts: bytes) -> None:
+        for part in parts:
+            self.connection.data_received(part)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    def sweep(self, seconds: float) -> bool:
+        """Whether the connection is still there after the sweep."""
+        self.connection.sweep(self.began + seconds, PATIENCE)
+        return not self.transport.ended
+
+    async def close(self) -> None:
+        self.connection.connection_lost(None)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def held() -> Held:
+    return Held()
+
+
+async def test_a_head_has_its_time(held: Held) -> None:
+    await held.receive(b"GET /ds/prom")
+    assert held.sweep(9)
+    await held.receive(b"/x HTTP/1.1\r\nX: ")
+    assert not held.sweep(11)
+    await held.close()
+
+
+async def test_what_comes_after_the_head_does_not_count_for_it(held: Held) -> None:
+    """Also where the transport delivers head and body in one go, as uvloop does for large ones."""
+    await held.receive(HEAD, b"a" * 1000)
+    assert held.connection.reading_since is None
+    assert held.sweep(1)
+    await held.receive(b"a" * 999_000)
+    assert held.sweep(1000), "the source takes its time"
+    await held.close()
+
+
+@pytest.mark.parametrize("bytes_per_second", [0, 1, 499])
+async def test_a_slow_body_is_cut(held: Held, bytes_per_second: int) -> None:
+    await held.receive(HEAD)
+    for second in range(11):
+        assert held.sweep(second)
+        await held.receive(b"a" * bytes_per_second)
+    assert not held.sweep(11)
+    await held.close()
+
+
+async def test_a_body_that_was_fast_once_may_not_stop(held: Held) -> None:
+    await held.receive(HEAD)
+    assert held.sweep(0)
+    await held.receive(b"a" * 900_000)
+    assert held.sweep(11)
+    assert held.sweep(21)
+    assert not held.sweep(22)
+    await held.close()
+
+
+async def test_a_steady_body_is_left_alone(held: Held) -> None:
+    await held.receive(HEAD)
+    for second in range(100):
+        assert held.sweep(second)
+        await held.receive(b"a" * 1000)
+    await held.close()
+
+
+async def test_a_reader_that_takes_nothing_is_ended_and_a_slow_one_is_not(held: Held) -> None:
+    await held.receive(HEAD + b"a" * 1_000_000)
+    held.transport.unsent_bytes = 50_000
+    for second in range(0, 600, 30):
+        held.transport.unsent_bytes -= 1
+        assert held.sweep(second)
+    assert held.sweep(629)
+    assert not held.sweep(631)
+    await held.close()
+
+
+async def test_what_is_left_unsent_when_a_connection_closes_does_not_keep_it(held: Held) -> None:
+    held.transport.unsent_bytes = 10
+    held.connection.force_close()
+    held.transport.ended = False  # closing lasts until all is sent
+    assert held.sweep(0)
+    assert not held.sweep(61)
+    await held.close()
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: m\r\n\r\n"], ids=["idle", "while one is answered"])
+async def test_a_head_has_its_size(held: Held, before: bytes) -> None:
+    await held.receive(before)
+    await held.receive(b"GET / HTTP/1.1\r\n", *(b"X-%d: %b\r\n" % (n, b"a" * 60_000) for n in range(5)))
+    assert MAX_HEAD_BYTES < 5 * 60_000
+    assert held.transport.ended
+    assert held.transport.written.startswith(b"HTTP/1.1 431 ")
+    head, _, body = held.transport.written.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % len(body) in head
+    await held.close()
+
+
+async def drip(millpond: Listener, start: bytes, more: bytes) -> bytes:
+    """Send `start`, then one byte of `more` after the other for ever; what came back until the connection ended."""
+    reader, writer = await millpond.connect()
+
+    async def send() -> None:
+        writer.write(start)
+        while not reader.at_eof():
+            writer.write(more)
+            await asyncio.sleep(0.02)
+
+    sending = asyncio.create_task(send())
+    try:
+        async with asyncio.timeout(HANGS_SECONDS):
+            return await read_all(reader)
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"", b""),
+        (b"GET /ds/prom/x HT", b""),
+        (b"GET /ds/prom/x HTTP/1.1\r\nX-A: ", b"a"),
+        (HEAD, b""),
+        (HEAD, b"a"),
+        (HEAD.replace(b"/x", b"/api/v1/query_range"), b"a"),
+        (HEAD.replace(b"Content-Length: 1000000", b"Transfer-Encoding: chunked"), b"1\r\na\r\n"),
+        (HEAD.replace(b"Host", b"Expect: 100-continue\r\nHost"), b""),
+    ],
+    ids=["nothing", "half a line", "dripping head", "no body", "dripping body", "body read first", "chunks", "expects"],
+)
+async def test_a_slow_client_is_ended_and_holds_up_nobody(start: bytes, more: bytes) -> None:
+    patience = Patience(head_seconds=0.5, body_seconds=0.5, idle_seconds=0.5, sweep_seconds=0.05)
+    async with (
+        Scripted(json_answer(b"{}")) as upstream,
+        listening(source(upstream.url, max_concurrent=32), patience=patience) as millpond,
+    ):
+        slow = [asyncio.create_task(drip(millpond, start, more)) for _ in range(20)]
+        reply = await millpond.ask("/ds/prom/x")
+        assert reply.status == 200
+        answers = await asyncio.gather(*slow)
+        assert set(answers) <= {b"", b"HTTP/1.1 100 Continue\r\n\r\n"}
+        # Their slots are free again.
+        replies = await asyncio.gather(*(millpond.ask("/ds/prom/x") for _ in range(32)))
+        assert {reply.status for reply in replies} == {200}
+        assert len(upstream.requests) == 33
+
+
+async def test_a_slow_source_is_no_fault_of_the_client() -> None:
+    go_on = asyncio.Event()
+    body = b"a" * (8 << 20)
+    read = []
+
+    async def answer(_: Seen, connection: Connection) -> None:
+        await go_on.wait()
+        read.append(await connection.reader.readexactly(len(body)))
+        await connection.send(json_answer(b"{}"))
+
+    async with Scripted(answer, reads_bodies=False) as upstream, listening(source(upstream.url)) as millpond:
+        asked = asyncio.create_task(millpond.ask("/ds/prom/x", method="POST", body=body))
+        while not upstream.requests:
+            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        stuck = 0
+        while stuck < 100:  # until nothing moves any more
+            [connection] = millpond.server.connections
+            stuck = stuck + 1 if not connection.wants_body else 0  # type: ignore[attr-defined]  # a guarded one
+            await asyncio.sleep(0)
+        for later in range(0, 200, 20):
+            connection.sweep(loop.time() + later, PATIENCE)  # type: ignore[attr-defined]
+        go_on.set()
+        assert (await asked).status == 200
+    assert read == [body]
+
+
+async def test_a_client_that_does_not_read_is_ended() -> None:
+    gone = asyncio.Event()
+
+    async def answer(_: Seen, connection: Connection) -> None:
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        try:
+            while not connection.ended:
+                await connection.send(b"a" * 65536)
+        finally:
+            gone.set()
+
+    patience = Patience(stall_seconds=0.3, sweep_seconds=0.05)
+    async with Scripted(answer) as upstream, listening(source(upstream.url), patience=patience) as millpond:
+        reader, writer = await millpond.connect()
+        assert isinstance(writer.transport, asyncio.Transport)
+        writer.transport.pause_reading()
+        writer.write(f"GET /ds/prom{QUERY_RANGE} HTTP/1.1\r\nHost: m\r\n\r\n".encode())
+        async with asyncio.timeout(HANGS_SECONDS):
+            await gone.wait()
+        assert not reader.at_eof()
+        writer.transport.abort()

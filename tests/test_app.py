@@ -118,7 +118,7 @@ async def test_ready_names_a_source_that_is_down_until_it_answers_again(tmp_path
             assert response.headers["X-Cache"] == "MISS"
             assert response.headers["Cache-Status"] == "millpond; fwd=uri-miss; detail=connect"
             assert await response.json() == {
-                "message": "Data source a cannot be reached: it refuses the connection.",
+                "message": "Data source a failed: it refuses the connection.",
                 "dataSourceUID": "a",
             }
         assert await ready() == (200, True, ["datasource a"])

@@ -5,26 +5,24 @@ again. All of that is off (the numbers T6 to T12 in the tests of traps): a proxy
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ..config.schema import Source, Tls
+from ..config.schema import Source
 from ..core.headers import end_to_end
 from ..core.model import Pairs
-from ..errors import ConfigError, UpstreamBusy, UpstreamError
-from .failure import died_before_answering, failure, timed_out
-from .resolver import CheckedResolver
+from ..errors import UpstreamBusy, UpstreamError
+from .failure import died_before_answering, failure, malformed, timed_out
+from .sending import Deadline, Sending, earlier
+from .session import Reuse, open_session
 
-_MAX_LINE_BYTES = 64 * 1024
-"""Of a status line or header field: the sources' own limits are higher than aiohttp's 8 KiB."""
-_MAX_FIELDS = 512
-_KEEPALIVE_SECONDS = 30.0
+_IN_ONE_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +50,13 @@ class Response:
 
     def __init__(
         self,
+        *,
         uid: str,
         response: aiohttp.ClientResponse,
         slot: "Slot",
         between_s: float,
         until: float | None,
+        sending: Sending | None,
         on_failure: OnFailure,
     ) -> None:
         self._uid = uid
@@ -65,6 +65,7 @@ class Response:
         self._slot = slot
         self._between_s = between_s
         self._until = until
+        self._sending = sending
         self.status = response.status
         self.headers = _answer_headers(response.headers)
         self.content_length = None if "Transfer-Encoding" in response.headers else response.content_length
@@ -74,16 +75,19 @@ class Response:
         content = self._response.content
         endless = self.headers.get("Content-Type", "").startswith("text/event-stream")
         loop = asyncio.get_running_loop()
+        until = self._until
         try:
             while True:
-                until = self._until if endless else _earlier(self._until, loop.time() + self._between_s)
+                if not endless:
+                    until = earlier(self._until, loop.time() + self._between_s)
                 async with asyncio.timeout_at(until):
                     chunk = await content.readany()
                 if not chunk:
                     break
                 yield chunk
         except TimeoutError as error:
-            raise self._failed(timed_out(self._uid, "between-bytes", "its answer stalled or took too long")) from error
+            phase = "total" if until == self._until else "between_bytes"
+            raise self._failed(timed_out(self._uid, phase)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._failed(failure(self._uid, error)) from error
         finally:
@@ -94,8 +98,9 @@ class Response:
         return error
 
     async def aclose(self) -> None:
-        """Frees the slot; closes the connection if the body was not read to its end."""
-        self._response.release() if self._response.content.at_eof() else self._response.close()
+        """Frees the slot; closes the connection unless both bodies went over it whole."""
+        whole = self._response.content.at_eof() and (self._sending is None or self._sending.ended)
+        self._response.release() if whole else self._response.close()
         self._slot.free()
 
 
@@ -130,9 +135,8 @@ class Upstream:
 
     async def start(self) -> None:
         """Raises ConfigError for TLS files that cannot be used."""
-        tls = _ssl_context(self._uid, self._source.tls)
-        self._session = self._open(tls, force_close=False)
-        self._fresh = self._open(tls, force_close=True)
+        self._session = open_session(self._source, force_close=False)
+        self._fresh = open_session(self._source, force_close=True)
 
     async def close(self) -> None:
         for session in (self._session, self._fresh):
@@ -159,7 +163,7 @@ class Upstream:
             await self.close()
 
     async def fetch(self, outgoing: Outgoing) -> Response:
-        """Raises UpstreamError, UpstreamTimeout, UpstreamBusy."""
+        """Raises UpstreamError, UpstreamTimeout, UpstreamBusy; and what the client's body raises where that fails."""
         try:
             response = await self._fetch(outgoing)
         except UpstreamError as error:
@@ -170,9 +174,12 @@ class Upstream:
         return response
 
     async def _fetch(self, outgoing: Outgoing) -> Response:
-        slot = await self._slot()
+        until = None
+        if outgoing.bounded and self._source.timeouts.total_ms:
+            until = asyncio.get_running_loop().time() + self._source.timeouts.total_ms / 1000
+        slot = await self._slot(until)
         try:
-            return await self._send(outgoing, slot)
+            return await self._send(outgoing, slot, until)
         except BaseException:
             slot.free()
             raise
@@ -180,27 +187,35 @@ class Upstream:
     async def websocket(
         self, outgoing: Outgoing, protocols: tuple[str, ...], max_message_bytes: int
     ) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket to the source; its handshake's refusal is aiohttp's WSServerHandshakeError, with the status."""
+        """A WebSocket to the source; its handshake's refusal is aiohttp's WSServerHandshakeError, with the status.
+
+        Only the handshake takes a slot: a live tail that stays open for hours must not keep queries waiting.
+        """
         assert self._session is not None
+        slot = await self._slot(None)
         try:
-            return await self._session.ws_connect(
-                self._url(outgoing.target),
-                headers=self._headers(outgoing),
-                protocols=protocols,
-                autoping=False,
-                max_msg_size=max_message_bytes,
-                timeout=aiohttp.ClientWSTimeout(ws_close=10.0),
-            )
+            async with asyncio.timeout(self._source.timeouts.first_byte_ms / 1000):
+                return await self._session.ws_connect(
+                    self._url(outgoing.target),
+                    headers=self._headers(outgoing),
+                    protocols=protocols,
+                    autoping=False,
+                    max_msg_size=max_message_bytes,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=10.0),
+                )
         except aiohttp.WSServerHandshakeError:
             raise
         except (aiohttp.ClientError, OSError) as error:
-            failed = failure(self._uid, error)
+            failed = self._failure(error, "first_byte")
             self._on_failure(self._uid, failed)
             raise failed from error
+        finally:
+            slot.free()
 
-    async def _slot(self) -> Slot:
+    async def _slot(self, until: float | None) -> Slot:
+        queued_until = asyncio.get_running_loop().time() + self._source.queue_timeout_ms / 1000
         try:
-            async with asyncio.timeout(self._source.queue_timeout_ms / 1000):
+            async with asyncio.timeout_at(earlier(until, queued_until)):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise UpstreamBusy(
@@ -211,42 +226,66 @@ class Upstream:
             ) from error
         return Slot(self._slots)
 
-    async def _send(self, outgoing: Outgoing, slot: Slot) -> Response:
+    async def _send(self, outgoing: Outgoing, slot: Slot, until: float | None) -> Response:
         assert self._session is not None
         assert self._fresh is not None
-        until = None
-        if outgoing.bounded and self._source.timeouts.total_ms:
-            until = asyncio.get_running_loop().time() + self._source.timeouts.total_ms / 1000
+        sending = None if isinstance(outgoing.body, bytes) else Sending(outgoing.body)
+        reuse = Reuse()
+        # What may act is never asked twice, so it takes no connection that the source may just be closing.
+        session = self._session if outgoing.read_only else self._fresh
         try:
-            response = await self._ask(self._session, outgoing)
+            response = await self._ask(session, outgoing, sending, until, reuse)
         except (aiohttp.ClientError, OSError) as error:
-            if not (outgoing.read_only and isinstance(outgoing.body, bytes) and died_before_answering(error)):
+            repeatable = outgoing.read_only and sending is None and reuse.happened
+            if not (repeatable and died_before_answering(error)):
                 raise failure(self._uid, error) from error
             try:
-                response = await self._ask(self._fresh, outgoing)
+                response = await self._ask(self._fresh, outgoing, sending, until, reuse)
             except (aiohttp.ClientError, OSError) as again:
                 raise failure(self._uid, again) from again
-        between_s = self._source.timeouts.between_bytes_ms / 1000
-        return Response(self._uid, response, slot, between_s, until, self._on_failure)
+        if response.status < 200:  # 101, which nobody asked for: what follows is not HTTP
+            response.close()
+            raise malformed(self._uid)
+        return Response(
+            uid=self._uid,
+            response=response,
+            slot=slot,
+            between_s=self._source.timeouts.between_bytes_ms / 1000,
+            until=until,
+            sending=sending,
+            on_failure=self._on_failure,
+        )
 
-    async def _ask(self, session: aiohttp.ClientSession, outgoing: Outgoing) -> aiohttp.ClientResponse:
-        first_byte_s = self._source.timeouts.first_byte_ms / 1000
+    async def _ask(
+        self,
+        session: aiohttp.ClientSession,
+        outgoing: Outgoing,
+        sending: Sending | None,
+        until: float | None,
+        reuse: Reuse,
+    ) -> aiohttp.ClientResponse:
+        deadline = Deadline(self._source.timeouts.first_byte_ms / 1000, until)
         try:
-            async with asyncio.timeout(first_byte_s) as waiting:
-                body = outgoing.body
-                if not isinstance(body, bytes):
-                    body = _postponing(body, waiting, first_byte_s)
+            async with deadline.waiting:
                 return await session.request(
                     outgoing.method,
                     self._url(outgoing.target),
                     headers=self._headers(outgoing),
-                    data=body or None,
+                    data=sending.chunks(deadline) if sending is not None else _data(outgoing.body),
                     allow_redirects=False,
+                    trace_request_ctx=reuse,
                 )
-        except aiohttp.ConnectionTimeoutError:
+        except Exception as error:
+            if sending is not None and sending.error is not None:
+                raise sending.error from error
+            if isinstance(error, TimeoutError) and deadline.waiting.expired():
+                raise timed_out(self._uid, "total" if deadline.is_total else "first_byte") from error
             raise
-        except TimeoutError as error:
-            raise timed_out(self._uid, "first-byte", "it did not begin to answer in time") from error
+
+    def _failure(self, error: BaseException, phase: str) -> UpstreamError:
+        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+            return timed_out(self._uid, phase)
+        return failure(self._uid, error)
 
     def _url(self, target: str) -> URL:
         return URL(self._base + target, encoded=True)
@@ -259,40 +298,11 @@ class Upstream:
             headers[name] = value
         return headers
 
-    def _open(self, tls: ssl.SSLContext | bool, *, force_close: bool) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0,  # the slots are ours, with a queue that ends: one hung source must not stop the others
-            force_close=force_close,
-            keepalive_timeout=None if force_close else _KEEPALIVE_SECONDS,
-            resolver=CheckedResolver(),
-            ssl=tls,
-        )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._source.timeouts.connect_ms / 1000),
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_LINE_BYTES,
-            max_headers=_MAX_FIELDS,
-            read_bufsize=64 * 1024,
-        )
-        # aiohttp would send PUT and DELETE twice on a connection that died; what is sent again is decided here.
-        session._retry_connection = False
-        return session
 
-
-async def _postponing(
-    body: AsyncIterator[bytes], waiting: asyncio.Timeout, first_byte_s: float
-) -> AsyncIterator[bytes]:
-    """A body that is still arriving: the wait for the answer begins with its last byte."""
-    loop = asyncio.get_running_loop()
-    async for chunk in body:
-        yield chunk
-        if not waiting.expired():
-            waiting.reschedule(loop.time() + first_byte_s)
+def _data(body: bytes | AsyncIterator[bytes]) -> object:
+    """aiohttp warns of large bytes, and takes a file in parts."""
+    assert isinstance(body, bytes)
+    return BytesIO(body) if len(body) > _IN_ONE_PIECE_BYTES else body or None
 
 
 def _fixed_headers(source: Source) -> Pairs:
@@ -315,23 +325,3 @@ def _is_utf8(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _ssl_context(uid: str, tls: Tls) -> ssl.SSLContext | bool:
-    """True stands for aiohttp's own, which verifies by the system's authorities and is made once for all sources."""
-    if tls == Tls():
-        return True
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file or None)
-        if tls.cert_file:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(((f"datasources.{uid}.tls", f"these files cannot be used: {error}"),)) from error
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _earlier(one: float | None, other: float) -> float:
-    return other if one is None else min(one, other)

@@ -1,7 +1,11 @@
 """Real servers for everyone, and a word at the end on those that were missing."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import hypothesis
 import pytest
+import uvloop
 
 from tests.servers.binaries import absent
 
@@ -10,6 +14,8 @@ hypothesis.settings.register_profile(
     "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
 hypothesis.settings.load_profile("suite")
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 pytest_plugins = [
     "tests.servers.valkey",
@@ -22,3 +28,9 @@ pytest_plugins = [
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in absent():
         terminalreporter.write_line(line)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """On the loop of production, whose transports and errors are not all asyncio's; what depends on them, on both."""
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return both if item.path.parent.name in ("upstream", "traps") else {"uvloop": uvloop.new_event_loop}

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from aiohttp import hdrs, http_parser, web
 from aiohttp.web_protocol import RequestHandler
@@ -75,8 +76,8 @@ class GuardedHandler(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self.link = transport  # aiohttp forgets its own when it closes, with bytes still unsent
+        # aiohttp forgets its own when it closes, with bytes still unsent. uvloop's are no instances of asyncio's.
+        self.link = cast(asyncio.Transport, transport)
         self.reading_since: float | None = self._loop.time()
         self.head_bytes = 0
         self.received_bytes = 0

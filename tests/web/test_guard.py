@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 from aiohttp import web
@@ -248,8 +249,7 @@ async def test_a_client_that_does_not_read_is_ended() -> None:
     patience = Patience(stall_seconds=0.3, sweep_seconds=0.05)
     async with Scripted(answer) as upstream, listening(source(upstream.url), patience=patience) as millpond:
         reader, writer = await millpond.connect()
-        assert isinstance(writer.transport, asyncio.Transport)
-        writer.transport.pause_reading()
+        cast(asyncio.Transport, writer.transport).pause_reading()
         writer.write(f"GET /ds/prom{QUERY_RANGE} HTTP/1.1\r\nHost: m\r\n\r\n".encode())
         async with asyncio.timeout(HANGS_SECONDS):
             await gone.wait()

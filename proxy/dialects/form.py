@@ -6,11 +6,11 @@ under another name is how a cache is poisoned.
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
 
 from ..core.model import Pass, Reason, Request
+from .media_types import FORM, media_type
 
-_FORM = "application/x-www-form-urlencoded"
-_ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
 _INVALID_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 Parameters = tuple[tuple[str, str], ...]
@@ -29,8 +29,7 @@ def read_form(request: Request) -> Parameters | Pass:
         return Pass(reason=Reason.PARAMETER)
     if not request.body:
         return url
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type != _FORM:
+    if media_type(request.headers) != FORM:
         return Pass(reason=Reason.CONTENT_TYPE)
     body = parse(request.body.decode("utf-8", "surrogateescape"))
     if body is None:
@@ -87,8 +86,7 @@ def encode(text: str) -> bytes:
 def _decode(text: str) -> str:
     if "+" in text:
         text = text.replace("+", " ")
-    return _ESCAPES.sub(_decoded, text) if "%" in text else text
-
-
-def _decoded(escapes: re.Match[str]) -> str:
-    return bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8", "surrogateescape")
+    if "%" not in text:
+        return text
+    # By way of bytes: half of a character may be escaped and half of it raw.
+    return unquote_to_bytes(encode(text)).decode("utf-8", "surrogateescape")

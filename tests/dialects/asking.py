@@ -1,6 +1,7 @@
 """Short ways to ask a dialect and to hand it an answer."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from multidict import CIMultiDict
 
@@ -8,6 +9,8 @@ from proxy.core.model import Answer, Call, Dialect, Pass, Reason, Request
 from proxy.core.paths import canonical
 
 FORM = "application/x-www-form-urlencoded"
+JSON = {"Content-Type": "application/json"}
+RECORDED = Path(__file__).parents[1] / "integration" / "requests"
 
 
 def ask(
@@ -51,3 +54,12 @@ def passed(found: Call | Pass | None) -> Reason:
 
 def answer(body: bytes, content_type: str = "application/json") -> Answer:
     return Answer(status=200, headers=CIMultiDict({"Content-Type": content_type}), body=body)
+
+
+def recorded(dialect: Dialect, name: str) -> Call | Pass | None:
+    """What the dialect makes of a request that a real client sent."""
+    head, _, body = (RECORDED / f"{name}.http").read_bytes().partition(b"\r\n\r\n")
+    first, *fields = head.decode().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = dict(field.split(": ", 1) for field in fields)
+    return ask(dialect, target, method=method, body=body, headers=headers)

@@ -7,11 +7,15 @@ from collections.abc import Iterable
 
 from ..core.model import Dialect
 from .clickhouse import CLICKHOUSE
+from .elasticsearch import ELASTICSEARCH
+from .graphite import GRAPHITE
 from .infinity import infinity
 from .influxdb import INFLUXDB
 from .jaeger import JAEGER
 from .loki import LOKI
 from .opaque import OPAQUE
+from .opensearch import OPENSEARCH
+from .opentsdb import OPENTSDB
 from .prometheus import PROMETHEUS
 from .pyroscope import PYROSCOPE
 from .simpod import SIMPOD
@@ -29,6 +33,10 @@ _DIALECTS: tuple[tuple[Dialect, str], ...] = (
     (LOKI, "loki"),
     (INFLUXDB, "influxdb"),
     (CLICKHOUSE, "clickhouse grafana-clickhouse-datasource vertamedia-clickhouse-datasource"),
+    (ELASTICSEARCH, "elasticsearch"),
+    (OPENSEARCH, "opensearch grafana-opensearch-datasource"),
+    (GRAPHITE, "graphite"),
+    (OPENTSDB, "opentsdb"),
     (TEMPO, "tempo"),
     (JAEGER, "jaeger"),
     (ZIPKIN, "zipkin"),

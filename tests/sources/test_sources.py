@@ -102,8 +102,19 @@ READS = [
     Ask(source=zipkin, target="/api/v2/trace/a1"),
     Ask(source=zipkin, target="/api/v2/traces?serviceName=shop&endTs=1"),
     Ask(source=opentsdb, target="/api/query", method="POST", content_type=JSON, body=TSDB),
-    Ask(source=opentsdb, target="/api/query?start=1&m=sum:cpu"),
-    Ask(source=opentsdb, target="/api/suggest?type=metrics&q=cpu"),
+    Ask(source=opentsdb, target="/api/query?start=1&end=2&m=sum:cpu"),
+    Ask(
+        source=opentsdb,
+        target="/api/query/exp",
+        method="POST",
+        content_type=JSON,
+        body=b'{"time":{"start":"1","end":"2"},"metrics":[]}',
+    ),
+    Ask(source=opentsdb, target="/api/query/last?timeseries=cpu"),
+    Ask(source=opentsdb, target="/api/aggregators"),
+    Ask(source=opentsdb, target="/api/config/filters"),
+    Ask(source=opentsdb, target="/api/search/lookup?m=cpu"),
+    Ask(source=opentsdb, target="/api/suggest?type=metrics&q=sys"),
     Ask(
         source=victorialogs,
         target=f"{LOGSQL}/query",
@@ -121,9 +132,14 @@ READS = [
         target="/render",
         method="POST",
         content_type=FORM,
-        body=b"target=a&target=b&from=0&until=9",
+        body=b"target=a&target=b&from=1700000000&until=1700003600&format=json",
     ),
     Ask(source=graphite, target="/metrics/find?query=a.*"),
+    Ask(source=graphite, target="/metrics/expand?query=a.*"),
+    Ask(source=graphite, target="/functions"),
+    Ask(source=graphite, target="/tags/autoComplete/tags?tagPrefix=a"),
+    Ask(source=graphite, target="/tags"),
+    Ask(source=graphite, target="/events/get_data?from=1700000000&until=1700003600"),
     Ask(source=plain, target="/any%2Fthing?a=%20"),
 ]
 
@@ -162,6 +178,17 @@ FAILS = [
         ),
         200,
         b'"failed":1',
+    ),
+    (
+        Ask(
+            source=elasticsearch,
+            target="/_query",
+            method="POST",
+            content_type=JSON,
+            body=b'{"query":"FROM make_esql_partial"}',
+        ),
+        200,
+        b'"is_partial":true',
     ),
     (
         Ask(

@@ -8,11 +8,9 @@ answer by `warnings`.
 import re
 from collections.abc import Iterable
 
-import msgspec
-
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
 from .form import read_form
-from .prometheus import SHORT_MS, Read, reader
+from .prometheus import SHORT_MS, Read, judge_bare, reader
 
 _SINGLE = frozenset(
     "query start end time since step interval limit direction line_limit delimiter from to aggregateBy "
@@ -21,32 +19,26 @@ _SINGLE = frozenset(
 _SETS = frozenset(("match[]", "match"))
 
 
-class _Reply(msgspec.Struct):
+_TEMPLATE_NOW = re.compile(r"\{\{.*\bnow\b", re.DOTALL)
+"""The template language of `line_format` and `label_format` knows the moment."""
+
+
+def _is_relative(name: str, text: str) -> bool:
+    return name == "since" or (name == "query" and _TEMPLATE_NOW.search(text) is not None)
+
+
+def _judge_limits(answer: Answer) -> Reason | None:
+    """YAML, JSON at the newer path; a page is neither."""
+    return Reason.MALFORMED if answer.body.lstrip().startswith(b"<") else None
+
+
+def _reader(kind: Kind, *, times: tuple[str, ...] = (), cap_ms: int | None = None, judge: Judge = judge_bare) -> Read:
     """Not every route has Prometheus' envelope: index/stats is bare."""
-
-    status: str = "success"
-    warnings: list[str] | None = None
-
-
-_DECODER = msgspec.json.Decoder(_Reply)
-
-
-def _judge(answer: Answer) -> Reason | None:
-    try:
-        reply = _DECODER.decode(answer.body)
-    except msgspec.DecodeError:
-        return Reason.MALFORMED
-    if reply.status != "success":
-        return Reason.ERROR_IN_BODY
-    return Reason.PARTIAL if reply.warnings else None
-
-
-def _reader(kind: Kind, *, times: tuple[str, ...] = (), cap_ms: int | None = None) -> Read:
-    absolute = reader(kind, single=_SINGLE, sets=_SETS, times=times, cap_ms=cap_ms, judge=_judge)
+    absolute = reader(kind, single=_SINGLE, sets=_SETS, times=times, cap_ms=cap_ms, judge=judge)
 
     def read(request: Request) -> Call | Pass:
         parameters = read_form(request)
-        if times and not isinstance(parameters, Pass) and any(name == "since" for name, _ in parameters):
+        if times and not isinstance(parameters, Pass) and any(_is_relative(*pair) for pair in parameters):
             return Pass(reason=Reason.NOW)
         return absolute(request)
 
@@ -55,7 +47,7 @@ def _reader(kind: Kind, *, times: tuple[str, ...] = (), cap_ms: int | None = Non
 
 _RANGE = _reader(Kind.QUERY, times=("start", "end"))
 _RESOURCE = _reader(Kind.RESOURCE)
-_SHORT = _reader(Kind.RESOURCE, cap_ms=SHORT_MS)
+_LIMITS = _reader(Kind.RESOURCE, cap_ms=SHORT_MS, judge=_judge_limits)
 
 
 def _routes(rows: Iterable[tuple[str, str, Read]]) -> tuple[Route, ...]:
@@ -78,7 +70,7 @@ LOKI = Dialect(
             ("index", "/loki/api/v1/index/(?:stats|volume|volume_range|shards)", _RESOURCE),
             ("detected", "/loki/api/v1/detected_(?:labels|fields|field/[^/]+/values)", _RESOURCE),
             ("patterns", "/loki/api/v1/patterns", _RESOURCE),
-            ("limits", "/loki/api/v1/drilldown-limits|/config/tenant/v1/limits", _SHORT),
+            ("limits", "/loki/api/v1/drilldown-limits|/config/tenant/v1/limits", _LIMITS),
         )
     ),
     noise=frozenset(("x-loki-query-limits-context", "x-query-queue-time", "x-loki-actor-path")),

@@ -12,6 +12,7 @@ import msgspec
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
 from .form import canonical, read_form
+from .replies import decode
 from .times import is_absolute
 
 SINGLE = frozenset(
@@ -19,12 +20,17 @@ SINGLE = frozenset(
     "partial_response max_source_resolution explain analyze".split()
 )
 SETS = frozenset(("match[]", "replicaLabels[]", "storeMatch[]"))
-PREFIX = r"(?:/prometheus|/api/prom)?"
+PREFIX = r"(?:/(?!(?:-|api|admin|delete|insert|internal|metrics|snapshot)/)[A-Za-z0-9._~:-]+){0,8}(?:/api/prom)?"
+"""Mimir, Cortex and Thanos serve the API below any prefix, VictoriaMetrics and Google below a tenant's. It is part of
+the key with the rest of the path. Not below what takes data in or deletes it (Pushgateway's `/metrics/job/…`)."""
 SHORT_MS = 10_000
 """Rows that show live state live at most this long."""
 
 _HEALTH = frozenset(("1+1", "vector(1)+vector(1)"))
 """What Grafana asks to see whether a source is alive, white space aside."""
+
+_MOMENT = re.compile(r"\b(?:now|rand|rand_normal|rand_exponential)\s*[(#]", re.IGNORECASE)
+"""MetricsQL's functions of the moment and of chance. Prometheus has none such, and refuses them."""
 
 Read = Callable[[Request], Call | Pass]
 
@@ -37,14 +43,27 @@ class Reply(msgspec.Struct):
     isPartial: bool = False  # VictoriaMetrics
 
 
+class BareReply(Reply):
+    """The same where the envelope may be missing."""
+
+    status: str = "success"
+
+
 _DECODER = msgspec.json.Decoder(Reply)
+_BARE_DECODER = msgspec.json.Decoder(BareReply)
 
 
 def judge(answer: Answer) -> Reason | None:
     """Warnings can mean that a part is missing (a remote read that failed, a Thanos store that is down)."""
-    try:
-        reply = _DECODER.decode(answer.body)
-    except msgspec.DecodeError:
+    return _mark(decode(_DECODER, answer.body))
+
+
+def judge_bare(answer: Answer) -> Reason | None:
+    return _mark(decode(_BARE_DECODER, answer.body))
+
+
+def _mark(reply: Reply | None) -> Reason | None:
+    if reply is None:
         return Reason.MALFORMED
     if reply.status != "success":
         return Reason.ERROR_IN_BODY
@@ -77,6 +96,8 @@ def reader(
         given = dict(parameters)
         if "".join(given.get("query", "").split()) in _HEALTH and kind is Kind.QUERY:
             return Pass(reason=Reason.HEALTH)
+        if _MOMENT.search(given.get("query", "").replace("\\", "")):
+            return Pass(reason=Reason.NOW)
         if not all(is_absolute(given.get(name)) for name in times):
             return Pass(reason=Reason.NOW)
         return Call(kind=kind, parts=parts, judge=judge, ttl_cap_ms=cap_ms)
@@ -94,24 +115,30 @@ def routes(prefix: str, rows: Iterable[tuple[str, str, str, Read]]) -> tuple[Rou
 
 _RESOURCE = reader(Kind.RESOURCE)
 _SHORT = reader(Kind.RESOURCE, cap_ms=SHORT_MS)
+_STATISTICS = reader(Kind.RESOURCE, cap_ms=SHORT_MS, judge=judge_bare)
+_RANGE = reader(Kind.QUERY, times=("start", "end"))
+_INSTANT = reader(Kind.QUERY, times=("time",))
 
 PROMETHEUS = Dialect(
     name="prometheus",
     routes=routes(
         PREFIX,
         (
-            ("query_range", "GET POST", "/api/v1/query_range", reader(Kind.QUERY, times=("start", "end"))),
-            ("query", "GET POST", "/api/v1/query", reader(Kind.QUERY, times=("time",))),
-            ("query_exemplars", "GET POST", "/api/v1/query_exemplars", reader(Kind.QUERY, times=("start", "end"))),
+            ("query_range", "GET POST", "/api/v1/query_range", _RANGE),
+            ("query", "GET POST", "/api/v1/query", _INSTANT),
+            ("query_exemplars", "GET POST", "/api/v1/query_exemplars", _RANGE),
+            ("explain", "GET POST", "/api/v1/(?:query_)?explain", _INSTANT),
+            ("explain_range", "GET POST", "/api/v1/query_range_explain", _RANGE),
             ("labels", "GET POST", "/api/v1/labels", _RESOURCE),
             ("label_values", "GET", "/api/v1/label/[^/]+/values", _RESOURCE),
             ("series", "GET POST", "/api/v1/series", _RESOURCE),
             ("metadata", "GET", "/api/v1/metadata", _RESOURCE),
             ("targets_metadata", "GET", "/api/v1/targets/metadata", _RESOURCE),
             ("buildinfo", "GET", "/api/v1/status/buildinfo", _RESOURCE),
+            ("query_text", "GET POST", "/api/v1/(?:format|parse)_query", _RESOURCE),
             ("rules", "GET", "/api/v1/rules", _SHORT),
-            ("cardinality", "GET POST", "/api/v1/cardinality/[a-z_]+", _SHORT),
-            ("user_stats", "GET", "/api/v1/user_stats", _SHORT),
+            ("cardinality", "GET POST", "/api/v1/cardinality/[a-z_]+", _STATISTICS),
+            ("user_stats", "GET", "/api/v1/user_stats", _STATISTICS),
         ),
     ),
 )

@@ -6,9 +6,8 @@ method, GET included (url-examples.md): nothing outside this table is ever kept.
 
 from ..core.model import Call, Dialect, Kind, Pass, Reason, Request
 from .form import read_form
-from .prometheus import SETS, SHORT_MS, SINGLE, Read, reader, routes
+from .prometheus import PREFIX, SETS, SHORT_MS, SINGLE, Read, reader, routes
 
-_PREFIX = r"(?:/select/(?:[0-9]+(?::[0-9]+)?|multitenant)/prometheus|/prometheus)?"
 _SINGLE = SINGLE | frozenset("trace nocache round_digits latency_offset max_lookback deny_partial_response".split())
 _SETS = SETS | {"extra_filters[]", "extra_filters", "extra_label"}
 
@@ -34,7 +33,7 @@ _RESOURCE = _reader(Kind.RESOURCE)
 VICTORIAMETRICS = Dialect(
     name="victoriametrics",
     routes=routes(
-        _PREFIX,
+        PREFIX,
         (
             ("query_range", "GET POST", "/api/v1/query_range", _reader(Kind.QUERY, times=("start", "end"))),
             ("query", "GET POST", "/api/v1/query", _reader(Kind.QUERY, times=("time",))),

@@ -8,6 +8,8 @@ from proxy.dialects.times import is_absolute
     [
         "1700000000",
         "1700000000.123",
+        "1.7e9",
+        "1E+9",
         "1700000000000000000",
         "2024-01-02T03:04:05Z",
         "2024-01-02T03:04:05.123456789Z",
@@ -22,6 +24,8 @@ def test_absolute(text: str) -> None:
     assert is_absolute(text)
 
 
-@pytest.mark.parametrize("text", [None, "", "now", "now-1h", "-1h", "5m", "1h30m", "2024-01-02T03:04:05Z-1h", "1e9"])
+@pytest.mark.parametrize(
+    "text", [None, "", "now", "now-1h", "-1h", "5m", "1h30m", "2024-01-02T03:04:05Z-1h", "-5", "-1e9", "1e-9", "٣"]
+)
 def test_possibly_relative(text: str | None) -> None:
     assert not is_absolute(text)

@@ -17,6 +17,10 @@ _NOISE = frozenset("query_id log_comment session_timeout wait_end_of_query http_
 _NOISE_PREFIX = "send_progress"
 _FORBIDDEN = frozenset("session_id session_check decompress stacktrace".split())
 """State between requests, a body in a coding that is not announced, output for debugging."""
+_CUTS = re.compile(r"compress|skip_unavailable_shards|partial_result_on_first_cancel|\w+_overflow_mode", re.IGNORECASE)
+"""Settings by which a part of the answer may be missing without a mark, or the mark be hidden in the server's own
+compression."""
+_HARMLESS = frozenset(("", "0", "false", "throw"))
 
 _QUERIES = frozenset(("SELECT", "WITH"))
 _RESOURCES = frozenset(("SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN"))
@@ -24,7 +28,7 @@ _WRITES = frozenset(("INSERT", "ALTER", "DROP", "TRUNCATE", "OUTFILE"))
 """Words that could make a write of a statement which begins as a read (`WITH … INSERT`, `INTO OUTFILE`)."""
 _LIVE_SHOWS = frozenset(("PROCESSLIST",))
 _MOMENT = re.compile(
-    r"NOW(?:64|INBLOCK|INBLOCK64)?|TODAY|YESTERDAY|CURRENT_TIMESTAMP|UTCTIMESTAMP|UTC_TIMESTAMP|CURRENT_DATE|CURDATE"
+    r"NOW(?:64|INBLOCK|INBLOCK64)?|TODAY|YESTERDAY|CURRENT_TIMESTAMP|UTCTIMESTAMP|UTC_TIMESTAMP|CURRENT_DATE|CURDATE|SYSDATE"
     r"|RAND\w*|GENERATE\w*|HOSTNAME|FQDN|UPTIME|VERSION|CURRENTUSER|USER|CURRENT_USER|CONNECTIONID|CONNECTION_ID"
     r"|QUERYID|QUERY_ID|SERVERUUID|RUNNING\w*|ROWNUMBERIN\w*|FILESYSTEM\w*|SLEEP\w*|THROWIF|FUZZBITS|RANDOM\w*"
     r"|INITIALQUERYID|TCPPORT|GETSETTING|BLOCKNUMBER|LASTINSERTID|CATBOOST\w*"
@@ -46,6 +50,8 @@ def _read(request: Request) -> Call | Pass:
         return Pass(reason=Reason.BODY)
     names = [name for name, _ in parameters]
     if len(names) != len(set(names)) or not _FORBIDDEN.isdisjoint(names):
+        return Pass(reason=Reason.PARAMETER)
+    if any(_CUTS.fullmatch(name) and value.lower() not in _HARMLESS for name, value in parameters):
         return Pass(reason=Reason.PARAMETER)
     if request.headers.get("Content-Type", "").lower().startswith("multipart/"):
         return Pass(reason=Reason.CONTENT_TYPE)  # external data
@@ -87,6 +93,8 @@ def statement_kind(text: str) -> Kind | Pass:
     if statement[0].text == "(" and said:
         first = said[0]
     if first not in _QUERIES | _RESOURCES or not _WRITES.isdisjoint(said[1:]) or not _LIVE_SHOWS.isdisjoint(said):
+        return Pass(reason=Reason.STATEMENT)
+    if any(map(_CUTS.fullmatch, said)) or Lexeme(Token.SIGN, "$") in statement:  # a heredoc's quotes are not known
         return Pass(reason=Reason.STATEMENT)
     if any(_OUTWARD.fullmatch(name) for name in called):
         return Pass(reason=Reason.STATEMENT)

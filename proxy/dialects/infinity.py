@@ -6,20 +6,22 @@ A GET is kept as RFC 9111 would have it. A POST is kept only where the operator 
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
-import orjson
-
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
-from .form import encode
-from .opaque import accept_all, exact_accept, read_exact
+from .documents import Unreadable, names, read, strings
+from .form import encode, parse
+from .media_types import FORM, JSON, media_type
+from .opaque import READ_PATHS, accept_all, exact_accept, read_exact
+from .replies import parse as parse_reply
 
-_ACTS = re.compile(rb"mutation|subscription")
+_ACTS = re.compile(r"mutation|subscription")
 """Anywhere in a GraphQL document, in a string or a name too: a false alarm costs a hit, a miss would lose a write."""
 
-_JSON = ("application/json", "application/graphql-response+json")
 _GRAPHQL = "application/graphql"
-_FORM = "application/x-www-form-urlencoded"
+_DOCUMENT = re.compile(r"\s*(?:\{|#|(?:query|fragment)\b)")
+"""How a GraphQL document that reads begins."""
 
 
 def infinity(cacheable_posts: Iterable[str] = ()) -> Dialect:
@@ -28,7 +30,7 @@ def infinity(cacheable_posts: Iterable[str] = ()) -> Dialect:
         Route(name="post", methods=frozenset({"POST"}), path=_compile(pattern), read=_post)
         for pattern in cacheable_posts
     )
-    get = Route(name="get", methods=frozenset({"GET"}), path=re.compile(".*"), read=read_exact)
+    get = Route(name="get", methods=frozenset({"GET"}), path=READ_PATHS, read=_get)
     return Dialect(name="infinity", routes=(get, *posts))
 
 
@@ -37,32 +39,55 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(wild.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*)", pattern)))
 
 
+def _get(request: Request) -> Call | Pass:
+    """GraphQL may be asked by GET, where a server need not refuse to write."""
+    texts = _url_documents(request)
+    found = Pass(reason=Reason.STATEMENT) if _act(texts) else read_exact(request)
+    if isinstance(found, Call) and any(map(_DOCUMENT.match, texts)):
+        return replace(found, judge=_judge_graphql)
+    return found
+
+
 def _post(request: Request) -> Call | Pass:
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type.startswith("multipart/"):
+    content_type = media_type(request.headers)
+    if request.headers.get("Content-Type", "").lower().startswith("multipart/"):
         return Pass(reason=Reason.CONTENT_TYPE)  # its boundary is random: it would never be asked again
+    texts = _url_documents(request)
     judge = accept_all
-    statements = b""
-    if media_type == _FORM:
-        statements = unquote_to_bytes(request.body)
-    elif media_type == _GRAPHQL:
-        statements, judge = request.body, _judge_graphql
-    elif media_type in _JSON:
+    if content_type == FORM:
+        texts.append(unquote_to_bytes(request.body).decode("utf-8", "replace"))
+    elif content_type == _GRAPHQL:
+        texts.append(request.body.decode("utf-8", "replace"))
+        judge = _judge_graphql
+    elif _is_json(content_type, request.body):
         try:
-            documents = _documents(orjson.loads(request.body))
-        except orjson.JSONDecodeError:
+            document = read(request.body)
+        except Unreadable:
             return Pass(reason=Reason.BODY)
-        if documents:
-            # Parsed for the escapes, and raw for the first of two equal keys.
-            statements, judge = b"\n".join((*documents, request.body)), _judge_graphql
-    if _ACTS.search(statements):
-        return Pass(reason=Reason.STATEMENT)
-    return _exact_post(request, judge)
+        if any(name.lower() == "query" for name in names(document)):  # in any case, as servers in Go take it
+            texts.extend(strings(document))
+            judge = _judge_graphql
+    return Pass(reason=Reason.STATEMENT) if _act(texts) else _exact_post(request, judge)
+
+
+def _url_documents(request: Request) -> list[str]:
+    """The URL's `query`, which counts in a POST too; the whole of a query string that parsers read differently."""
+    pairs = parse(request.query)
+    return [request.query] if pairs is None else [value for name, value in pairs if name.lower() == "query"]
+
+
+def _act(texts: Iterable[str]) -> bool:
+    return any(map(_ACTS.search, texts))
+
+
+def _is_json(content_type: str, body: bytes) -> bool:
+    """By its type or its looks: some servers read JSON whatever its type is said to be."""
+    return content_type == JSON or content_type.endswith("+json") or body.lstrip().startswith((b"{", b"["))
 
 
 def _exact_post(request: Request, judge: Judge) -> Call:
     """The body byte for byte: numbers beyond a double's, key order and white space may mean something to somebody."""
-    content_type = request.headers.get("Content-Type", "")
+    content_type = ",".join(request.headers.getall("Content-Type", ()))
     return Call(
         kind=Kind.QUERY,
         parts=(
@@ -75,18 +100,10 @@ def _exact_post(request: Request, judge: Judge) -> Call:
     )
 
 
-def _documents(body: object) -> list[bytes]:
-    """The documents of a GraphQL-over-HTTP body, single or batched; none for any other JSON."""
-    operations = body if isinstance(body, list) else [body]
-    texts = [operation.get("query") for operation in operations if isinstance(operation, dict)]
-    return [text.encode() for text in texts if isinstance(text, str)]
-
-
 def _judge_graphql(answer: Answer) -> Reason | None:
     """GraphQL answers 200 with `errors` for a failed or half-failed operation (its specification, section 7.1)."""
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
+    body = parse_reply(answer.body)
+    if body is None:
         return Reason.MALFORMED
     results = body if isinstance(body, list) else [body]
     if any(isinstance(result, dict) and result.get("errors") for result in results):

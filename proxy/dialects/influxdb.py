@@ -12,7 +12,11 @@ import msgspec
 
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
+from .documents import Unreadable, read
 from .form import canonical, parse, read_form
+from .media_types import JSON as JSON_TYPE
+from .media_types import media_type
+from .replies import decode
 from .statements import FLUX, INFLUXQL, Lexeme, Token, Undecidable, calls, lex, statements, words
 
 _INFLUXQL_SINGLE = frozenset("q db rp epoch u p pretty chunked chunk_size params".split())
@@ -26,7 +30,10 @@ _FLUX_READS = frozenset(
 """The packages that only compute; any other import might write or call out."""
 _FLUX_WRITES = frozenset(("TO", "WIDETO"))
 _FLUX_META = frozenset("BUCKETS MEASUREMENTS TAGKEYS TAGVALUES FIELDKEYS MEASUREMENTTAGKEYS".split())
-_ERROR_TABLE = re.compile(rb"^,?error,reference\r?$", re.MULTILINE)
+_FLUX_MEMBERS = frozenset("query type dialect now params".split())
+_FLUX_DIALECT = frozenset("annotations commentPrefix dateTimeFormat delimiter header".split())
+_ERROR_TABLE = re.compile(rb"^[^\w\r\n]*error[^\w\r\n]+reference\W*$", re.MULTILINE)
+"""The columns of an error's table, whatever their delimiter."""
 
 
 class _Series(msgspec.Struct):
@@ -67,6 +74,8 @@ def _read_influxql(request: Request) -> Call | Pass:
 
 def influxql_kind(text: str) -> Kind | Pass:
     """A query if any statement is one, provided that every statement only reads and none depends on the moment."""
+    if text.strip() == "SHOW measurements":  # Grafana's "Save & Test"; a picker writes it in capitals
+        return Pass(reason=Reason.HEALTH)
     try:
         kinds = [_statement_kind(statement) for statement in statements(text, INFLUXQL)]
     except Undecidable:
@@ -80,16 +89,19 @@ def influxql_kind(text: str) -> Kind | Pass:
 def _statement_kind(statement: list[Lexeme]) -> Kind | Pass:
     said = words(statement)
     first = said[0] if statement[0].kind is Token.WORD else ""
+    if said[:2] == ["EXPLAIN", "SELECT"]:
+        kind = _statement_kind(statement[1:])
+        return kind if isinstance(kind, Pass) else Kind.RESOURCE
     if first not in ("SELECT", "SHOW") or "INTO" in said or not _LIVE_SHOWS.isdisjoint(said[1:2]):
         return Pass(reason=Reason.STATEMENT)
     called = calls(statement)
-    if "NOW" in called or ("GROUP" in said and "TIME" in called and not _has_upper_bound(statement)):
+    if "NOW" in called or ("GROUP" in said and "TIME" in called and _upper_bounds(statement) < said.count("SELECT")):
         return Pass(reason=Reason.NOW)  # buckets without an upper bound end at the moment of asking
     return Kind.QUERY if first == "SELECT" else Kind.RESOURCE
 
 
-def _has_upper_bound(statement: Sequence[Lexeme]) -> bool:
-    return any(
+def _upper_bounds(statement: Sequence[Lexeme]) -> int:
+    return sum(
         lexeme.kind in (Token.WORD, Token.NAME) and lexeme.text.upper() == "TIME" and after.text in ("<", "=")
         for lexeme, after in itertools.pairwise(statement)
     )
@@ -97,9 +109,8 @@ def _has_upper_bound(statement: Sequence[Lexeme]) -> bool:
 
 def _judge_influxql(answer: Answer) -> Reason | None:
     """A statement can fail, or be cut by max-row-limit, inside a 200."""
-    try:
-        reply = _REPLY.decode(answer.body)
-    except msgspec.DecodeError:
+    reply = decode(_REPLY, answer.body)
+    if reply is None:
         return Reason.MALFORMED
     if reply.error is not None or any(result.error is not None for result in reply.results):
         return Reason.ERROR_IN_BODY
@@ -108,39 +119,60 @@ def _judge_influxql(answer: Answer) -> Reason | None:
     return None
 
 
-class _FluxBody(msgspec.Struct):
-    query: str
-    now: str | None = None
-
-
-_FLUX_BODY = msgspec.json.Decoder(_FluxBody)
-
-
 def _read_flux(request: Request) -> Call | Pass:
     """The body is part of the key as it came: clients write it the same way each time."""
     parameters = parse(request.query)
     parts = canonical(parameters, single=_FLUX_SINGLE) if parameters is not None else Pass(reason=Reason.PARAMETER)
     if isinstance(parts, Pass):
         return parts
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    try:
-        if media_type == "application/vnd.flux":
-            body = _FluxBody(query=request.body.decode())
-        elif media_type == "application/json":
-            body = _FLUX_BODY.decode(request.body)
-        else:
+    content_type = media_type(request.headers)
+    match content_type:
+        case "application/vnd.flux":
+            body = _flux_text(request.body)
+        case _ if content_type == JSON_TYPE:
+            body = _flux_document(request.body)
+        case _:
             return Pass(reason=Reason.CONTENT_TYPE)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    if body is None:
         return Pass(reason=Reason.BODY)
-    kind = flux_kind(body.query, has_now=body.now is not None)
+    text, has_now = body
+    kind = flux_kind(text, has_now=has_now)
     if isinstance(kind, Pass):
         return kind
     accept = ",".join(request.headers.getall("Accept", ())).lower().encode()
-    return Call(kind=kind, parts=(media_type.encode(), accept, request.body, *parts), judge=_judge_flux)
+    return Call(kind=kind, parts=(content_type.encode(), accept, request.body, *parts), judge=_judge_flux)
+
+
+def _flux_text(body: bytes) -> tuple[str, bool] | None:
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return None
+
+
+def _flux_document(body: bytes) -> tuple[str, bool] | None:
+    """The query, and whether now is given. Go takes a member's name in any case, the last one counts, and `extern`,
+    `ast` and `spec` are programs beside the query: so no member is allowed but those that are known.
+
+    Without a header the table of an error would look like any other.
+    """
+    try:
+        document = read(body)
+    except Unreadable:
+        return None
+    if not isinstance(document, dict) or not document.keys() <= _FLUX_MEMBERS:
+        return None
+    dialect = document.get("dialect") or {}
+    if not isinstance(dialect, dict) or not dialect.keys() <= _FLUX_DIALECT or not dialect.get("header", True):
+        return None
+    text = document.get("query")
+    return (text, isinstance(document.get("now"), str)) if isinstance(text, str) else None
 
 
 def flux_kind(text: str, *, has_now: bool) -> Kind | Pass:
     """`has_now`: the request says what now is, so that relative times are fixed."""
+    if "${" in text:  # an expression inside a string, with strings inside it
+        return Pass(reason=Reason.STATEMENT)
     try:
         found = list(lex(text, FLUX))
     except Undecidable:
@@ -164,16 +196,13 @@ def _imports(found: Sequence[Lexeme]) -> set[str]:
 
 
 def _ranges_are_absolute(found: Sequence[Lexeme]) -> bool:
-    """Every range( has a start and a stop that are dates or Unix times."""
+    """Every range has a start and a stop that are dates or Unix times, by whatever name it is called."""
     bounds = [
         _is_absolute(found[index + 2])
         for index, lexeme in enumerate(found[:-2])
         if lexeme.kind is Token.WORD and lexeme.text in ("START", "STOP") and found[index + 1].text == ":"
     ]
-    ranges = sum(
-        lexeme.kind is Token.WORD and lexeme.text == "RANGE" and after.text == "("
-        for lexeme, after in itertools.pairwise(found)
-    )
+    ranges = sum(lexeme.kind is Token.WORD and lexeme.text == "RANGE" for lexeme in found)
     return all(bounds) and len(bounds) >= 2 * ranges
 
 

@@ -9,6 +9,13 @@ _ACTS = "-|admin|internal|snapshot|flush|shutdown|prepare_shutdown|delete_series
 """Path segments behind which known sources do something on a mere GET: Prometheus, VictoriaMetrics, Loki, Mimir, Tempo,
 OpenTSDB. Nobody's second request for one of these may stay with us."""
 
+READ_PATHS = re.compile(
+    rf"(?!.*%(?![0-9A-F]{{2}}))(?!(?:.*(?:/|%2F))?(?i:{_ACTS})(?:/|%2F|;|$)).*",
+    re.DOTALL,
+)
+"""All others. Go's servers route by the decoded path, where an encoded slash is one, and Java's cut off what follows a
+semicolon; what is behind an invalid escape nobody knows."""
+
 
 def read_exact(request: Request) -> Call | Pass:
     """A GET, keyed by its raw query and Accept: what cannot be understood cannot be normalised."""
@@ -37,7 +44,7 @@ OPAQUE = Dialect(
         Route(
             name="get",
             methods=frozenset({"GET"}),
-            path=re.compile(rf"(?!(?:.*/)?(?:{_ACTS})(?:/|$)).*"),
+            path=READ_PATHS,
             read=read_exact,
         ),
     ),

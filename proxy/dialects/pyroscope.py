@@ -7,14 +7,13 @@ varying order: that costs a miss. Errors are not 200 (https://connectrpc.com/doc
 import re
 from collections.abc import Callable
 
-import orjson
-
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
 from .form import encode
+from .media_types import JSON, media_type
 from .opaque import exact_accept
 from .protobuf import varint_field
+from .replies import parse
 
-_JSON = "application/json"
 _PROTOBUF = "application/proto"
 
 _METHODS = {
@@ -31,14 +30,14 @@ _METHODS = {
 
 def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
     def read(request: Request) -> Call | Pass:
-        media_type = _media_type(request.headers.get("Content-Type", ""))
-        if media_type not in (_JSON, _PROTOBUF):
+        content_type = media_type(request.headers)
+        if content_type not in (JSON, _PROTOBUF):
             return Pass(reason=Reason.CONTENT_TYPE)  # streaming Connect, gRPC and gRPC-web among them
         return Call(
             kind=kind,
             parts=(
                 encode(request.query),
-                media_type.encode(),
+                content_type.encode(),
                 exact_accept(request),
                 request.body,
             ),
@@ -49,21 +48,16 @@ def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
 
 
 def _judge(answer: Answer) -> Reason | None:
+    content_type = media_type(answer.headers)
+    if content_type == JSON:
+        return Reason.MALFORMED if parse(answer.body) is None else None
     try:
-        match _media_type(answer.headers.get("Content-Type", "")):
-            case "application/json":
-                orjson.loads(answer.body)
-            case "application/proto":
-                varint_field(answer.body, 0)
-            case _:
-                return Reason.MALFORMED
+        if content_type == _PROTOBUF:
+            varint_field(answer.body, 0)
+            return None
     except ValueError:
-        return Reason.MALFORMED
-    return None
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+        pass
+    return Reason.MALFORMED
 
 
 PYROSCOPE = Dialect(

@@ -5,39 +5,50 @@ Each request carries who asks and when beside what is asked; those fields are no
 https://github.com/simPod/GrafanaJsonDatasource
 """
 
-import json
 import re
 from collections.abc import Callable
 
-import orjson
-
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from .documents import Unreadable, read, spell
 from .form import encode
+from .media_types import JSON, media_type
 from .opaque import exact_accept
+from .replies import parse
+from .times import is_absolute
 
 _NOISE = frozenset("requestId panelId dashboardId dashboardUID app startTime rangeRaw".split())
 
 
 def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
-    def read(request: Request) -> Call | Pass:
-        media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+    def read_request(request: Request) -> Call | Pass:
+        if media_type(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)
         try:
-            body = json.loads(request.body, object_pairs_hook=_object, parse_constant=_refuse)
-        except (ValueError, RecursionError):
+            document = read(request.body)
+            body = spell(_without_noise(document), sort_keys=True)
+        except Unreadable:
             return Pass(reason=Reason.BODY)
+        if _is_relative(document):
+            return Pass(reason=Reason.NOW)
         return Call(
             kind=kind,
             parts=(
                 encode(request.query),
                 exact_accept(request),
-                json.dumps(_without_noise(body), sort_keys=True, separators=(",", ":")).encode(),
+                body,
             ),
             judge=_judge,
         )
 
-    return read
+    return read_request
+
+
+def _is_relative(body: object) -> bool:
+    """Whether a range is given that moves. Grafana sends its absolute times beside the relative ones it has in `raw`."""
+    span = body.get("range") if isinstance(body, dict) else None
+    if not isinstance(span, dict):
+        return False
+    return not all(isinstance(span.get(end), str) and is_absolute(span[end]) for end in ("from", "to"))
 
 
 def _without_noise(body: object) -> object:
@@ -50,24 +61,8 @@ def _without_noise(body: object) -> object:
     return kept
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Parsers differ in which of two equal keys counts, so such a body is not understood."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is given twice")
-    return found
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
-
-
 def _judge(answer: Answer) -> Reason | None:
-    try:
-        orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return Reason.MALFORMED
-    return None
+    return Reason.MALFORMED if parse(answer.body) is None else None
 
 
 def _health(request: Request) -> Pass:

@@ -21,6 +21,10 @@ _SINGLE = frozenset(
 )
 
 _TIME_FILTER = re.compile(r"""_time["'`]?\s*:\s*""")
+_MOMENT = re.compile(r"\b(?:now|rand)\s*[(#]", re.IGNORECASE)
+"""Functions of the `math` pipe."""
+_FILTERS = ("extra_filters", "extra_stream_filters")
+"""May have a time filter as the query may."""
 _ABSOLUTE_RANGE = re.compile(rf"[\[(]\s*{ABSOLUTE}\s*,\s*{ABSOLUTE}\s*[\])]")
 
 
@@ -41,7 +45,10 @@ def _read(kind: Kind, judge: Judge, *needed: str) -> Callable[[Request], Call | 
         times = {name: given[name] for name in ("start", "end", "time") if name in given}
         if not all(name in times for name in needed) or not all(map(is_absolute, times.values())):
             return Pass(reason=Reason.NOW)
-        if "time" not in needed and _is_relative(query):
+        texts = [value for name, value in pairs if name in _FILTERS]
+        if "time" not in needed:
+            texts.append(query)
+        if any(map(_is_relative, texts)) or _MOMENT.search(query):
             return Pass(reason=Reason.NOW)
         return Call(kind=kind, parts=(*parts, accept_class(request.headers).encode()), judge=judge)
 

@@ -48,6 +48,9 @@ def test_reads(text: str, kind: Kind) -> None:
                 "SELECT * FROM s3('x')",
                 "SELECT * FROM `url`('http://x', CSV)",
                 "SELECT 'a",
+                "SELECT $$'$$, a FROM url('http://x', CSV) --'",  # what a heredoc quotes is not known here
+                "SELECT a FROM t SETTINGS result_overflow_mode = 'break'",
+                "SELECT a FROM t SETTINGS skip_unavailable_shards = 1",
                 "",
             )
         ],
@@ -61,6 +64,7 @@ def test_reads(text: str, kind: Kind) -> None:
                 "SELECT generateUUIDv4()",
                 "SELECT hostName()",
                 "SELECT CURRENT_TIMESTAMP",
+                "SELECT sysdate()",
             )
         ],
         ("SELECT 1", Reason.HEALTH),
@@ -68,6 +72,14 @@ def test_reads(text: str, kind: Kind) -> None:
 )
 def test_passes(text: str, reason: Reason) -> None:
     assert statement_kind(text) == Pass(reason=reason)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/?compress=0", "/?result_overflow_mode=throw", "/?skip_unavailable_shards=0", "/?enable_http_compression=1"],
+)
+def test_settings_that_change_nothing(target: str) -> None:
+    call(CLICKHOUSE, target, method="POST", body=b"SELECT a FROM t")
 
 
 def test_noise_is_dropped_and_the_rest_tells_apart() -> None:
@@ -89,6 +101,10 @@ def test_noise_is_dropped_and_the_rest_tells_apart() -> None:
     [
         ("/?session_id=1", b"SELECT a FROM t", Reason.PARAMETER),
         ("/?decompress=1", b"SELECT a FROM t", Reason.PARAMETER),
+        ("/?compress=1", b"SELECT a FROM t", Reason.PARAMETER),  # an exception would be compressed, too
+        ("/?result_overflow_mode=break", b"SELECT a FROM t", Reason.PARAMETER),
+        ("/?timeout_overflow_mode=break", b"SELECT a FROM t", Reason.PARAMETER),
+        ("/?skip_unavailable_shards=1", b"SELECT a FROM t", Reason.PARAMETER),
         ("/?database=a&database=b", b"SELECT a FROM t", Reason.PARAMETER),
         ("/?query=INSERT+INTO+t+FORMAT+CSV", b"SELECT a FROM t", Reason.STATEMENT),
         ("/?query=SELECT+a+FROM+t;", b"DROP TABLE t", Reason.PARAMETER),

@@ -86,3 +86,20 @@ DOCUMENTS = st.recursive(
 def test_a_spelling_says_all(document: object) -> None:
     assert read(spell(document)) == document
     json.loads(spell(document))
+
+
+SOUP = st.lists(
+    st.sampled_from(['{"a":', '{"\\u0061": ', "}", "[", "]", ",", " ", "1", "1.0", '"a"', '"\\u0061"', "null"])
+)
+
+
+@given(st.lists(SOUP.map("".join), min_size=2, max_size=8))
+def test_equal_spellings_are_equal_to_any_reader(texts: list[str]) -> None:
+    seen: dict[bytes, object] = {}
+    for text in texts:
+        try:
+            spelled = spell(read(text.encode()))
+        except Unreadable:
+            continue
+        said = json.loads(text, parse_int=Number, parse_float=Number)
+        assert seen.setdefault(spelled, said) == said

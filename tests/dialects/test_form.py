@@ -74,7 +74,7 @@ FIELDS = st.lists(st.builds("{}{}{}".format, NAMES, st.sampled_from(["=", "", "=
 REQUESTS = st.builds(request, FIELDS, st.none() | FIELDS.map(encode), st.sampled_from(sorted(CONTENT_TYPES)))
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(REQUESTS, min_size=2, max_size=12))
 def test_equal_parts_are_equal_parameters_to_go(requests: Sequence[Request]) -> None:
     seen: dict[tuple[bytes, ...], Request] = {}

@@ -1,8 +1,9 @@
 import json
 
 import pytest
+from multidict import CIMultiDict
 
-from proxy.core.model import Kind, Reason
+from proxy.core.model import Kind, Pass, Reason, Request
 from proxy.dialects.infinity import infinity
 
 from .asking import FORM, answer, ask, call, passed
@@ -57,16 +58,45 @@ def test_other_methods_never(method: str) -> None:
         ("application/json", graphql("query A { a } mutation B { b }")),
         ("application/json", graphql("# nothing to see\nmutation{b}")),
         ("application/json", b'{"query": "mu\\u0074ation { b }"}'),
-        ("application/json", b'{"query": "mutation { b }", "query": "{ a }"}'),
         ("application/json", b'[{"query": "{ a }"}, {"query": "mutation { b }"}]'),
         ("application/graphql", b"mutation { b }"),
         (FORM, b"query=mutation+%7B+b+%7D"),
         (FORM, b"query=%6Dutation+%7B+b+%7D"),
+        ("application/json", b'{"Query": "mu\\u0074ation { b }"}'),  # servers in Go take a name in any case
+        ("application/json", b'{"operations": [{"query": "mu\\u0074ation { b }"}]}'),
+        ("application/vnd.api+json", b'{"query": "mu\\u0074ation { b }"}'),
+        ("text/plain", b'{"query": "mutation { b }"}'),
+        ("text/plain", b'{"query": "mu\\u0074ation { b }"}'),
+        ("", b'{"query": "mutation { b }"}'),
     ],
 )
 def test_graphql_that_writes_is_passed(content_type: str, body: bytes) -> None:
     found = ask(DIALECT, "/graphql", method="POST", body=body, headers={"Content-Type": content_type})
     assert passed(found) is Reason.STATEMENT
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("query", ["query=mutation+%7Bb%7D", "x=1&query=mutation%7Bb%7D", "query=%6dutation{b}"])
+def test_graphql_in_the_url_that_writes_is_passed(method: str, query: str) -> None:
+    assert passed(ask(DIALECT, f"/graphql?{query}", method=method)) is Reason.STATEMENT
+
+
+def test_a_word_elsewhere_in_the_url_is_a_word() -> None:
+    call(DIALECT, "/genes?q=mutation")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/admin/tsdb/delete_series", "/x/flush", "/%66lush", "/api%2Fdropcaches"])
+def test_gets_that_act_are_passed(path: str) -> None:
+    assert passed(ask(DIALECT, path)) is Reason.ROUTE
+
+
+def test_two_content_types_are_two_requests() -> None:
+    both = CIMultiDict([("Content-Type", "application/json"), ("Content-Type", "text/plain")])
+    route = DIALECT.route("POST", "/read/a")
+    assert route is not None
+    one = call(DIALECT, "/read/a", method="POST", body=b"{}", headers=JSON)
+    found = route.read(Request(method="POST", path="/read/a", query="", headers=both, body=b"{}"))
+    assert isinstance(found, Pass) or found.parts != one.parts
 
 
 @pytest.mark.parametrize("query", ["{ a }", "query Q($x: Int) { a(x: $x) { b } }"])
@@ -77,6 +107,12 @@ def test_graphql_that_reads_is_kept(query: str) -> None:
     assert asked.judge(answer(b'{"data": null, "errors": [{"message": "no"}]}')) is Reason.ERROR_IN_BODY
     assert asked.judge(answer(b'[{"data": {}}, {"errors": [{}]}]')) is Reason.ERROR_IN_BODY
     assert asked.judge(answer(b'{"data": ')) is Reason.MALFORMED
+
+
+def test_graphql_by_get_is_judged_too() -> None:
+    failed = answer(b'{"data": null, "errors": [{"message": "no"}]}')
+    assert call(DIALECT, "/graphql?query=%7B+a+%7D").judge(failed) is Reason.ERROR_IN_BODY
+    assert call(DIALECT, "/search?query=a").judge(failed) is None
 
 
 def test_variables_may_be_nested_deeply() -> None:
@@ -94,6 +130,10 @@ def test_errors_in_another_api_are_its_own_affair() -> None:
     [
         ("multipart/form-data; boundary=x", b"--x--", Reason.CONTENT_TYPE),
         ("application/json", b"{", Reason.BODY),
+        ("application/json", b'{"query": "mutation { b }", "query": "{ a }"}', Reason.BODY),
+        ("application/json", b'{"query": "mu\\u0074ation { b }", "query": "{ a }"}', Reason.BODY),
+        ("text/plain", b'{"query": "mu\\u0074ation { b }", "query": "{ a }"}', Reason.BODY),
+        ("application/json", "{}".encode("utf-16"), Reason.BODY),
     ],
 )
 def test_bodies_that_are_passed(content_type: str, body: bytes, reason: Reason) -> None:

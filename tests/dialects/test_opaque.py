@@ -47,12 +47,19 @@ def test_a_get_with_a_body_is_not_understood() -> None:
         "/ingester/prepare_shutdown",
         "/api/dropcaches",
         "/%66lush",
+        "/FLUSH",
+        "/snapshot%2Fcreate",
+        "/api%2Fdropcaches",
+        "/x%2F-%2Freload",
+        "/flush;x=1",
+        "/fl%75sh/%zz",
+        "//flush",
     ],
 )
 def test_gets_that_act_are_passed(path: str) -> None:
     assert passed(ask(OPAQUE, path)) is Reason.ROUTE
 
 
-@pytest.mark.parametrize("path", ["/", "/flushed", "/api/administrators", "/a-b/c"])
+@pytest.mark.parametrize("path", ["/", "/flushed", "/api/administrators", "/a-b/c", "/a%2Fb", "/admins"])
 def test_names_that_only_look_alike_are_kept(path: str) -> None:
     call(OPAQUE, path)

@@ -64,10 +64,32 @@ def test_who_asks_and_when_is_noise(changed: dict[str, object]) -> None:
         {"timezone": "utc"},
         {"adhocFilters": [{"key": "a", "operator": "=", "value": "b"}]},
         {"unknown": 1},
+        {"maxDataPoints": 700.0},
+        {"range": {"from": "2024-01-01T00:00:00Z", "to": "2024-01-01T01:00:00Z", "step": 1}},
     ],
 )
 def test_what_is_asked_is_not(changed: dict[str, object]) -> None:
     assert parts(**changed) != parts()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(b"9007199254740992", b"9007199254740993"), (b"0.1", b"0.10000000000000001"), (b"1e400", b"2e400")],
+)
+def test_numbers_beyond_a_double_are_told_apart(one: bytes, other: bytes) -> None:
+    asked = {
+        call(SIMPOD, "/query", method="POST", body=b'{"targets": [{"payload": %b}]}' % number, headers=JSON).parts
+        for number in (one, other)
+    }
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "span", [{"from": "now-1h", "to": "now"}, {"from": "2024-01-01T00:00:00Z", "to": "now"}, {"from": "-1h", "to": 5}]
+)
+def test_a_relative_range_passes(span: dict[str, object]) -> None:
+    body = json.dumps({**QUERY, "range": span}).encode()
+    assert passed(ask(SIMPOD, "/query", method="POST", body=body, headers=JSON)) is Reason.NOW
 
 
 def test_the_order_of_keys_does_not_count() -> None:
@@ -110,7 +132,8 @@ def test_everything_else_is_passed(method: str, path: str, reason: Reason) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'{"a": NaN}', b'{"a": 1, "a": 2}', b'{"x": {"a": 1, "a": 1}}', b"[" * 100_000]
+    "body",
+    [b"", b"{", b'{"a": NaN}', b'{"a": 1, "a": 2}', b'{"x": {"a": 1, "a": 1}}', b"[" * 100_000, "{}".encode("utf-16")],
 )
 def test_a_body_that_parsers_read_differently_is_passed(body: bytes) -> None:
     assert passed(ask(SIMPOD, "/query", method="POST", body=body, headers=JSON)) is Reason.BODY

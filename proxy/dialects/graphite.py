@@ -18,7 +18,7 @@ from .replies import parse_leniently
 _LISTS = frozenset(("target", "expr", "query"))
 """May be repeated; any other name may come once."""
 
-_ABSOLUTE = re.compile(r"\d{9,}|\d{1,2}:\d\d_\d{8}")
+_ABSOLUTE = re.compile(r"\d{9,}|\d{1,2}:\d\d_\d{8}", re.ASCII)
 _MOMENT = re.compile(
     r"\b(?:timeSlice|randomWalk\w*|random|verticalLine|events|now|today|yesterday|tomorrow)\b", re.IGNORECASE
 )

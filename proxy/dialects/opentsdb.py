@@ -19,7 +19,7 @@ _ACTS = frozenset(("delete", "method_override"))
 _LISTS = frozenset(("m", "tsuid", "tsuids", "tsuid[]", "timeseries", "exp", "x"))
 """May be repeated; their order is that of the series."""
 
-_ABSOLUTE = re.compile(r"[1-9]\d*(?:\.\d+)?|\d{4}/\d\d/\d\d(?:[ -]\d\d:\d\d(?::\d\d)?)?")
+_ABSOLUTE = re.compile(r"[1-9]\d*(?:\.\d+)?|\d{4}/\d\d/\d\d(?:[ -]\d\d:\d\d(?::\d\d)?)?", re.ASCII)
 
 
 def _parameters(request: Request) -> Parameters | Pass:

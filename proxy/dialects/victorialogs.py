@@ -25,7 +25,7 @@ _MOMENT = re.compile(r"\b(?:now|rand)\s*[(#]", re.IGNORECASE)
 """Functions of the `math` pipe."""
 _FILTERS = ("extra_filters", "extra_stream_filters")
 """May have a time filter as the query may."""
-_ABSOLUTE_RANGE = re.compile(rf"[\[(]\s*{ABSOLUTE}\s*,\s*{ABSOLUTE}\s*[\])]")
+_ABSOLUTE_RANGE = re.compile(rf"[\[(]\s*{ABSOLUTE}\s*,\s*{ABSOLUTE}\s*[\])]", re.ASCII)
 
 
 def _read(kind: Kind, judge: Judge, *needed: str) -> Callable[[Request], Call | Pass]:

@@ -68,6 +68,10 @@ def test_what_never_shares() -> None:
         ("/render?target=a&format=json&from=1700000000", Reason.NOW),
         ("/render?target=a&format=json&from=1700000000&until=now", Reason.NOW),
         ("/render?target=a&format=json&from=20240101&until=20240102", Reason.NOW),
+        (
+            "/render?target=a&format=json&from=1700000000&until=%D9%A1%D9%A1%D9%A1%D9%A1%D9%A1%D9%A1%D9%A1%D9%A1%D9%A1",
+            Reason.NOW,
+        ),
         ("/render?target=a&format=json&from=0&until=9", Reason.NOW),  # some servers take the default for these
         (f"/render?target=timeSlice(a,'-7d')&format=json&{SPAN}", Reason.NOW),
         (f"/render?target=randomWalk('a')&format=json&{SPAN}", Reason.NOW),

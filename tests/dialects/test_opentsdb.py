@@ -66,6 +66,7 @@ def test_posted_queries(target: str, body: dict[str, object]) -> None:
         ({**BODY, "start": "1h-ago"}, Reason.NOW),
         ({**BODY, "end": "now"}, Reason.NOW),
         ({**BODY, "end": ""}, Reason.NOW),
+        ({**BODY, "end": "1\u0661"}, Reason.NOW),
         ({**BODY, "end": None}, Reason.NOW),
         ({**BODY, "end": 0}, Reason.NOW),
         ({**BODY, "end": {}}, Reason.NOW),

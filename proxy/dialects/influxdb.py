@@ -80,9 +80,11 @@ def influxql_kind(text: str) -> Kind | Pass:
         kinds = [_statement_kind(statement) for statement in statements(text, INFLUXQL)]
     except Undecidable:
         return Pass(reason=Reason.STATEMENT)
-    refused = [kind for kind in kinds if isinstance(kind, Pass)]
-    if refused or not kinds:
-        return refused[0] if refused else Pass(reason=Reason.STATEMENT)
+    reasons = {kind.reason for kind in kinds if isinstance(kind, Pass)}
+    if Reason.STATEMENT in reasons or not kinds:
+        return Pass(reason=Reason.STATEMENT)
+    if reasons:
+        return Pass(reason=Reason.NOW)
     return Kind.QUERY if Kind.QUERY in kinds else Kind.RESOURCE
 
 

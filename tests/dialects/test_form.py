@@ -1,39 +1,21 @@
 """Two requests with equal parts of a key are one request to a server in Go, whatever was done to make them look alike."""
 
-import re
-from collections.abc import Iterator, Sequence
-from urllib.parse import unquote_to_bytes
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from proxy.core.model import Pass, Reason, Request
+from proxy.core.model import Call, Pass, Reason, Request
 from proxy.dialects.form import canonical, encode, parse, read_form
+from proxy.dialects.registry import dialect_for
 
 from .asking import FORM
+from .golang import CONTENT_TYPES, form, parse_query, request
 
 SINGLE = frozenset(("q",))
 SETS = frozenset(("m[]",))
-
-CONTENT_TYPES = {
-    FORM: True,
-    f"{FORM}; charset=utf-8": True,
-    f'{FORM.upper()};charset="UTF-8"': True,
-    f"{FORM};": True,
-    f"{FORM}; a=1; a=2": False,  # mime.ParseMediaType fails on it, and the form is left unread
-    f"{FORM}; a=1; A=1": False,
-    "application/json": False,
-    "text/plain": False,
-    "": False,
-}
-"""Whether Go's ParseForm reads the body."""
-
-
-def request(query: str, body: bytes | None = None, content_type: str = FORM) -> Request:
-    headers = CIMultiDict({"Content-Type": content_type} if content_type else {})
-    return Request(method="GET" if body is None else "POST", path="/", query=query, headers=headers, body=body or b"")
 
 
 def key(asked: Request) -> tuple[bytes, ...] | None:
@@ -44,28 +26,8 @@ def key(asked: Request) -> tuple[bytes, ...] | None:
     return None if isinstance(parts, Pass) else parts
 
 
-def go_query(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """net/url.ParseQuery: a field with a semicolon or an invalid escape is left out."""
-    for field in encoded.split(b"&"):
-        if field and b";" not in field and not re.search(rb"%(?![0-9A-Fa-f]{2})", field):
-            name, _, value = (unquote_to_bytes(half.replace(b"+", b" ")) for half in field.partition(b"="))
-            yield name, value
-
-
-def go_form(asked: Request) -> dict[bytes, list[bytes]]:
-    """http.Request.Form, the body's values before the URL's; FormValue is the first of them."""
-    pairs: list[tuple[bytes, bytes]] = []
-    if asked.method == "POST" and CONTENT_TYPES[asked.headers.get("Content-Type", "")]:
-        pairs += go_query(asked.body)
-    pairs += go_query(encode(asked.query))
-    form: dict[bytes, list[bytes]] = {}
-    for name, value in pairs:
-        form.setdefault(name, []).append(value)
-    return form
-
-
 def meant(asked: Request) -> dict[bytes, list[bytes]]:
-    return {name: sorted(set(values)) if name == b"m[]" else values for name, values in go_form(asked).items()}
+    return {name: sorted(set(values)) if name == b"m[]" else values for name, values in form(asked).items()}
 
 
 NAMES = st.sampled_from(["q", "%71", "m[]", "m%5B%5D", "m%5b]", "x", "X", "\udcc3%A9", "%C3\udca9", "%C3%A9", "é", ""])
@@ -85,12 +47,32 @@ def test_equal_parts_are_equal_parameters_to_go(requests: Sequence[Request]) -> 
             assert meant(asked) == meant(other)
 
 
-@given(st.lists(st.tuples(NAMES, VALUES), max_size=6), st.randoms())
-def test_what_go_reads_is_what_is_keyed(fields: list[tuple[str, str]], random: object) -> None:
+def divided(fields: Sequence[str]) -> st.SearchStrategy[Request]:
+    """The same fields in any order, any of the first in the body and the others in the URL."""
+    return st.builds(
+        lambda ordered, cut: request("&".join(ordered[cut:]), "&".join(ordered[:cut]).encode()),
+        st.permutations(fields),
+        st.integers(0, len(fields)),
+    )
+
+
+@given(
+    st.lists(st.sampled_from(["x=1", "x=2", "m[]=1", "m[]=2", "q=1", "y=%31"]), max_size=5).flatmap(
+        lambda fields: st.tuples(divided(fields), divided(fields))
+    )
+)
+def test_the_same_fields_share_only_where_go_reads_the_same(pair: tuple[Request, Request]) -> None:
+    one, other = pair
+    if key(one) == key(other) and key(one) is not None:
+        assert meant(one) == meant(other)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=6))
+def test_what_go_reads_is_what_is_keyed(fields: list[tuple[str, str]]) -> None:
     encoded = "&".join(f"{name}={value}" for name, value in fields)
     parameters = parse(encoded)
     if parameters is not None:
-        assert [(encode(name), encode(value)) for name, value in parameters] == list(go_query(encode(encoded)))
+        assert [(encode(name), encode(value)) for name, value in parameters] == list(parse_query(encode(encoded)))
 
 
 @given(st.lists(st.sampled_from(["m[]=a", "m[]=b", "m[]=%61", "q=1", "x=1"]), max_size=6, unique=True).flatmap(
@@ -151,3 +133,52 @@ def test_noise_is_left_out_and_unknown_names_stay() -> None:
     assert parts("a=1&_=2") == parts("_=3&a=1") == parts("a=1")
     assert parts("a=1&b=2") != parts("a=1")
     assert parts("a=1&A=1") != parts("a=1")
+
+
+SERVERS_IN_GO = {
+    "prometheus": ["match[]", "replicaLabels[]", "storeMatch[]"],
+    "victoriametrics": [
+        "match[]",
+        "replicaLabels[]",
+        "storeMatch[]",
+        "extra_label",
+        "extra_filters",
+        "extra_filters[]",
+    ],
+    "loki": ["match[]", "match"],
+    "influxdb": [],
+    "tempo": [],
+    "jaeger": [],
+    "victorialogs": [],
+}
+"""And the parameters whose order and repetitions mean nothing to them."""
+
+REAL_NAMES = (
+    "query q time start end step limit match[] match extra_label storeMatch[] since db x traceID service endTs".split()
+)
+REAL_VALUES = ["1", "2", "%31", "up", "u%70", "SHOW+DATABASES", "SHOW%20DATABASES", ""]
+REAL_FIELDS = st.lists(
+    st.builds("{}={}".format, st.sampled_from(REAL_NAMES), st.sampled_from(REAL_VALUES)), max_size=3
+).map("&".join)
+WANTED = st.sampled_from(
+    ["", "start=1&end=2", "query=up&time=1", "end=2&start=1&query=up", "time=1&query=up", "q=SHOW+DATABASES", "end=1"]
+)
+REAL = st.builds(lambda wanted, more: "&".join(filter(None, (wanted, more))), WANTED, REAL_FIELDS)
+
+
+@pytest.mark.parametrize("name", SERVERS_IN_GO)
+@settings(max_examples=50)
+@given(data=st.data())
+def test_no_dialect_takes_two_questions_for_one(name: str, data: st.DataObject) -> None:
+    def said(asked: Request) -> dict[bytes, list[bytes]]:
+        sets = {encode(each) for each in SERVERS_IN_GO[name]}
+        return {each: sorted(set(values)) if each in sets else values for each, values in form(asked).items()}
+
+    route = data.draw(st.sampled_from(dialect_for(name).routes))
+    posts = st.none() if "POST" not in route.methods else st.none() | REAL.map(encode)
+    asking = st.builds(request, REAL, posts, st.sampled_from(sorted(CONTENT_TYPES)))
+    seen: dict[tuple[bytes, ...], Request] = {}
+    for asked in data.draw(st.lists(asking, min_size=2, max_size=12)):
+        found = route.read(asked)
+        if isinstance(found, Call):
+            assert said(asked) == said(seen.setdefault(found.parts, asked))

@@ -56,6 +56,24 @@ async def msearch(request: web.Request) -> web.Response:
     return json_answer({"took": count(request), "responses": await _searches(request)})
 
 
+async def search(request: web.Request) -> web.Response:
+    body = orjson.loads(await request.read() or b"{}")
+    return json_answer(_search(request, {"index": request.match_info.get("index", "")}, body))
+
+
+async def documents(request: web.Request) -> web.Response:
+    return json_answer({"count": count(request), "_shards": _SHARDS})
+
+
+async def sql(request: web.Request) -> web.Response:
+    """Both kinds' answers; more rows than fit come with a cursor."""
+    asked = orjson.loads(await request.read())
+    rows = [[count(request), number(asked)]]
+    columns = [{"name": "asked", "type": "long"}, {"name": "count", "type": "long"}]
+    more = {"cursor": "d:eyJhIjo"} if "make_cursor" in asked["query"] else {}
+    return json_answer({"columns": columns, "rows": rows, "schema": columns, "datarows": rows, **more})
+
+
 async def error(request: web.Request) -> web.Response:
     _, *rest = await _searches(request)
     return json_answer({"took": count(request), "responses": [_ERROR, *rest]})
@@ -107,7 +125,14 @@ def make(*, opensearch: bool = False) -> web.Application:
         {
             "GET /": root,
             "GET,POST /_msearch": msearch,
+            "GET,POST /_search": search,
+            "GET,POST /{index}/_search": search,
+            "GET,POST /_count": documents,
+            "GET,POST /{index}/_count": documents,
             "POST /_query": esql,
+            "POST /_sql": sql,
+            "POST /_plugins/_sql": sql,
+            "POST /_opendistro/_sql": sql,
             "POST /_plugins/_ppl": ppl,
             "POST /_opendistro/_ppl": ppl,
             "GET /_mapping": mapping,

@@ -75,6 +75,17 @@ READS = [
         content_type=JSON,
         body=b'{"query":"source=a"}',
     ),
+    Ask(
+        source=elasticsearch,
+        target="/_plugins/_sql",
+        method="POST",
+        content_type=JSON,
+        body=b'{"query":"SELECT a FROM b"}',
+    ),
+    Ask(source=elasticsearch, target="/_sql", method="POST", content_type=JSON, body=b'{"query":"SELECT a FROM b"}'),
+    Ask(source=elasticsearch, target="/logs/_search", method="POST", content_type=JSON, body=b'{"size":1}'),
+    Ask(source=elasticsearch, target="/logs/_search?q=a"),
+    Ask(source=elasticsearch, target="/_count"),
     Ask(source=elasticsearch, target="/logs/_mapping"),
     Ask(source=elasticsearch, target="/logs/_field_caps?fields=*"),
     Ask(source=elasticsearch, target="/"),
@@ -139,6 +150,7 @@ READS = [
     Ask(source=graphite, target="/functions"),
     Ask(source=graphite, target="/tags/autoComplete/tags?tagPrefix=a"),
     Ask(source=graphite, target="/tags"),
+    Ask(source=graphite, target="/version"),
     Ask(source=graphite, target="/events/get_data?from=1700000000&until=1700003600"),
     Ask(source=plain, target="/any%2Fthing?a=%20"),
 ]
@@ -178,6 +190,17 @@ FAILS = [
         ),
         200,
         b'"failed":1',
+    ),
+    (
+        Ask(
+            source=elasticsearch,
+            target="/_sql",
+            method="POST",
+            content_type=JSON,
+            body=b'{"query":"SELECT make_cursor"}',
+        ),
+        200,
+        b'"cursor":"',
     ),
     (
         Ask(

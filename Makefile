@@ -42,7 +42,7 @@ lock: $(VENV)/.python
 	  --no-emit-index-url --no-emit-find-links --extra test pyproject.toml -o requirements-test.lock
 
 clean:
-	rm -rf $(VENV) *.egg-info
+	rm -rf $(VENV) build dist *.egg-info
 
 $(VENV)/.python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'

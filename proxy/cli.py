@@ -114,9 +114,13 @@ def _serve(parsed: argparse.Namespace) -> int:
     from .telemetry import logs
 
     logs.configure(loaded.config.telemetry.log_format, loaded.config.telemetry.log_level, sys.stderr)
-    for path, text in loaded.warnings:
-        logging.getLogger(__name__).warning("%s: %s", path, text)
-    return serve(loaded.config, lambda: _load(parsed).config)
+
+    def warned(loaded: Loaded) -> Config:
+        for path, text in loaded.warnings:
+            logging.getLogger(__name__).warning("%s: %s", path, text)
+        return loaded.config
+
+    return serve(warned(loaded), lambda: warned(_load(parsed)))
 
 
 def _check_config(parsed: argparse.Namespace) -> int:

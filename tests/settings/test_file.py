@@ -141,6 +141,7 @@ async def test_a_change_is_refused_when_the_file_was_taken_away(directory: Path)
 
 _CHANGE = """
 import asyncio, os, resource, sys
+import urllib.parse  # Python 3.13's pathlib imports it late, when nobody's Python may be out of reach
 from pathlib import Path
 from proxy.config.schema import Config, Source
 from proxy.errors import SettingsNotDurable

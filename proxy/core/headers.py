@@ -36,6 +36,8 @@ _CUT = frozenset(
 )
 _CUT_PREFIXES = ("sec-",)
 
+_NOT_CONNECTIONS = frozenset("content-length host authorization cookie accept content-type content-encoding".split())
+
 _SESSION_COOKIES = "grafana_session"
 
 _NEVER_VARIES = frozenset(("accept", "accept-encoding", "content-type", "origin"))
@@ -79,9 +81,9 @@ def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
     named = _named_by_connection(headers)
     for name, value in headers.items():
         lower, kind = _classify(name)
-        if lower in named or lower in HOP_BY_HOP or lower in rules.replaced:
+        if lower in named or lower in HOP_BY_HOP or lower in rules.replaced or lower == "host":
             continue
-        if lower in rules.keep:
+        if lower in rules.keep and kind is not _Class.COOKIE:
             kind = _Class.IDENTITY
         elif lower in rules.noise:
             kind = _Class.CUT
@@ -141,11 +143,11 @@ def end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
 
 
 def _named_by_connection(headers: Headers) -> set[str]:
-    """It cannot name away fields that frame a message or tell who sent it (CVE-2022-45059)."""
+    """It cannot name away fields that frame a message, tell who sent it (CVE-2022-45059) or are read by a dialect."""
     if "Connection" not in headers:
         return set()
     named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
-    return named - {"content-length", "host", "authorization", "cookie", "content-type", "content-encoding"}
+    return named - _NOT_CONNECTIONS
 
 
 def without_session_cookies(cookie: str) -> str:

@@ -96,6 +96,26 @@ def test_a_call_that_is_never_cached_passes_with_all_its_headers() -> None:
     )
 
 
+def test_keeping_lets_neither_the_session_nor_the_host_out() -> None:
+    headers = CIMultiDict({"Host": "evil", "Cookie": "grafana_session=x; a=1"})
+    sorted_headers = sort_headers(headers, HeaderRules(keep=frozenset({"host", "cookie"})))
+    assert sorted_headers.identity == (("cookie", "a=1"),)
+    assert sorted_headers.forward == (("Cookie", "a=1"),)
+
+
+def test_what_connection_names_is_neither_keyed_nor_forwarded() -> None:
+    headers = CIMultiDict({"Connection": "close, X-Scope-OrgID", "X-Scope-OrgID": "t1", "X-Other": "1"})
+    sorted_headers = sort_headers(headers, HeaderRules())
+    assert sorted_headers.identity == (("x-other", "1"),)
+    assert sorted_headers.forward == (("X-Other", "1"),)
+
+
+@pytest.mark.parametrize("name", ["Accept", "Content-Type"])
+def test_connection_cannot_name_away_what_a_dialect_read(name: str) -> None:
+    headers = CIMultiDict({"Connection": name, name: "text/csv"})
+    assert sort_headers(headers, HeaderRules()).forward == ((name, "text/csv"),)
+
+
 def test_connection_cannot_name_away_what_identifies_the_caller() -> None:
     headers = CIMultiDict({"Connection": "Authorization, Cookie, Content-Length", "Authorization": "t"})
     assert sort_headers(headers, HeaderRules()).identity == (("authorization", "t"),)

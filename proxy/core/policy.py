@@ -1,11 +1,15 @@
 """The decisions of a cache: may it be looked up, may it be stored, for how long, is it still fresh (RFC 9111)."""
 
+import re
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 
 from .headers import HeaderRules, varies_outside_key
 from .model import Headers, Kind, Reason
 
 _CONDITIONAL = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range")
+
+_CHARSET = re.compile(r"charset\*?\s*=\s*[\"']?([^\"';\s]*)", re.IGNORECASE)
 
 
 def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Reason | None:
@@ -22,10 +26,12 @@ def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Re
         return Reason.STREAM
     if any(name in headers for name in _CONDITIONAL):
         return Reason.CONDITIONAL
-    if headers.get("Authorization", "").startswith("AWS4-") or "X-Amz-Signature=" in query:
+    if "X-Amz-Signature=" in query or any(value.startswith("AWS4-") for value in headers.getall("Authorization", ())):
         return Reason.SIGNED
     if "Content-Encoding" in headers:
         return Reason.BODY
+    if not _is_read_alike(headers.getall("Content-Type", ())):
+        return Reason.CONTENT_TYPE
     return None
 
 
@@ -81,6 +87,12 @@ def lifetime_ms(headers: Headers) -> int | None:
             return 0  # an invalid date is in the past (§5.3)
         return max(0, int(left.total_seconds() * 1000))
     return None
+
+
+def _is_read_alike(content_types: Sequence[str]) -> bool:
+    """Whether the source reads the body as the dialect did: by one media type, as UTF-8."""
+    charsets = [charset.lower() for value in content_types for charset in _CHARSET.findall(value)]
+    return len(content_types) <= 1 and all(charset in ("utf-8", "utf8") for charset in charsets)
 
 
 def _directives(headers: Headers) -> dict[str, str]:

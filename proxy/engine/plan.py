@@ -80,7 +80,7 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         outgoing=Outgoing(
             method=incoming.method,
             target=_target(incoming),
-            headers=_read_headers(sorted_headers, gzip=gzip),
+            headers=_read_headers(sorted_headers, gzip=gzip, has_body=incoming.method != "GET"),
             body=body,
             read_only=True,
             bounded=True,
@@ -146,7 +146,11 @@ def _target(incoming: Incoming) -> str:
     return f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
 
 
-def _read_headers(sorted_headers: Sorted, *, gzip: bool) -> Pairs:
-    """The source is asked for the one coding that this client takes and that we can check, keep and undo."""
+def _read_headers(sorted_headers: Sorted, *, gzip: bool, has_body: bool) -> Pairs:
+    """The source is asked for the one coding that this client takes and that we can check, keep and undo.
+
+    The type of a body that is not there is in no key, and some sources answer in it: it is cut.
+    """
+    ours = ("accept-encoding",) if has_body else ("accept-encoding", "content-type")
     coding = ("Accept-Encoding", "gzip" if gzip else "identity")
-    return (*(pair for pair in sorted_headers.forward if pair[0].lower() != "accept-encoding"), coding)
+    return (*(pair for pair in sorted_headers.forward if pair[0].lower() not in ours), coding)

@@ -27,10 +27,23 @@ from proxy.core.model import Kind, Reason
         ({"Authorization": "AWS4-HMAC-SHA256 Credential=x"}, Reason.SIGNED),
         ({"Authorization": "Bearer x"}, None),
         ({"Content-Encoding": "gzip"}, Reason.BODY),
+        ({"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}, None),
+        ({"Content-Type": 'application/json; charset="utf-8"; x=y'}, None),
+        ({"Content-Type": "application/x-www-form-urlencoded; charset=latin-1"}, Reason.CONTENT_TYPE),
+        ({"Content-Type": "application/json; x=y; Charset = utf-16"}, Reason.CONTENT_TYPE),
+        ({"Content-Type": "text/plain; charset=utf-8; charset=utf-7"}, Reason.CONTENT_TYPE),
     ],
 )
 def test_lookup_refusal(headers: dict[str, str], reason: Reason | None) -> None:
     assert policy.lookup_refusal(CIMultiDict(headers), "", honour_no_cache=True) is reason
+
+
+def test_a_second_value_counts_too() -> None:
+    def refusal(*headers: tuple[str, str]) -> Reason | None:
+        return policy.lookup_refusal(CIMultiDict(headers), "", honour_no_cache=True)
+
+    assert refusal(("Authorization", "Bearer x"), ("Authorization", "AWS4-HMAC-SHA256 x")) is Reason.SIGNED
+    assert refusal(("Content-Type", "application/json"), ("Content-Type", "text/csv")) is Reason.CONTENT_TYPE
 
 
 def test_no_cache_can_be_ignored_and_a_signed_query_is_seen() -> None:

@@ -286,6 +286,13 @@ def test_an_opaque_source_may_read_anything_into_accept(
     assert not opaque.shares((other,), (one,))
 
 
+def test_the_type_of_no_body_shares_and_is_not_seen(millpond: Millpond, other_source: RunningSource) -> None:
+    opaque = Pair(millpond, other_source, "any")
+    assert opaque.shares((("Content-Type", "text/csv"),), ())
+    assert opaque.shares((), (("Content-Type", "text/csv"),))
+    assert "content-type" not in opaque.sent(("Content-Type", "text/csv"))
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.servers.prometheus",
     "tests.servers.millpond",
     "tests.servers.counting",
+    "tests.servers.raw",
     "tests.servers.source",
 ]
 

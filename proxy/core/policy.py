@@ -22,7 +22,7 @@ def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Re
         return Reason.ALERT
     if "Upgrade" in headers:
         return Reason.UPGRADE
-    if "text/event-stream" in headers.get("Accept", "") or _is_grpc(headers):
+    if "text/event-stream" in ",".join(headers.getall("Accept", ())).lower() or _is_grpc(headers):
         return Reason.STREAM
     if any(name in headers for name in _CONDITIONAL):
         return Reason.CONDITIONAL
@@ -48,7 +48,7 @@ def head_refusal(status: int, headers: Headers, rules: HeaderRules) -> Reason | 
         return Reason.PRIVATE
     if varies_outside_key(headers.getall("Vary", ()), rules):
         return Reason.VARY
-    if headers.get("Content-Type", "").startswith("text/event-stream"):
+    if headers.get("Content-Type", "").lower().startswith("text/event-stream"):
         return Reason.STREAM
     if "Content-Range" in headers:
         return Reason.STATUS
@@ -109,4 +109,4 @@ def _seconds(text: str) -> int:
 
 
 def _is_grpc(headers: Headers) -> bool:
-    return headers.get("Content-Type", "").startswith("application/grpc")
+    return headers.get("Content-Type", "").lower().startswith("application/grpc")

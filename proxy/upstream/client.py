@@ -73,7 +73,7 @@ class Response:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, its coding not undone. Raises UpstreamError unless it ended as announced."""
         content = self._response.content
-        endless = self.headers.get("Content-Type", "").startswith("text/event-stream")
+        endless = self.headers.get("Content-Type", "").lower().startswith("text/event-stream")
         loop = asyncio.get_running_loop()
         until = self._until
         try:
@@ -314,14 +314,16 @@ def _fixed_headers(source: Source) -> Pairs:
 
 
 def _answer_headers(headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
-    """End-to-end fields. One with bytes that are no UTF-8 is left out: it cannot be written again as it came."""
-    kept = ((name, value) for name, value in end_to_end(headers) if value.isascii() or _is_utf8(value))
-    return CIMultiDictProxy(CIMultiDict(kept))
+    """End-to-end fields. One that cannot be written again as it came, and would cost the whole answer, is left out."""
+    return CIMultiDictProxy(CIMultiDict(pair for pair in end_to_end(headers) if _can_be_written(pair[1])))
 
 
-def _is_utf8(value: str) -> bool:
+def _can_be_written(value: str) -> bool:
+    """No control character, which aiohttp's parser lets through and its writer refuses; bytes that are UTF-8."""
+    if value.isascii():
+        return value.replace("\t", " ").isprintable()
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return not any((char < " " and char != "\t") or char == "\x7f" for char in value)

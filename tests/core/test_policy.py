@@ -21,6 +21,7 @@ from proxy.core.model import Kind, Reason
         ({"X-Rule-Name": "n"}, Reason.ALERT),
         ({"Upgrade": "websocket"}, Reason.UPGRADE),
         ({"Accept": "text/event-stream"}, Reason.STREAM),
+        ({"Accept": "Text/Event-Stream"}, Reason.STREAM),
         ({"Content-Type": "application/grpc+proto"}, Reason.STREAM),
         ({"Range": "bytes=0-1"}, Reason.CONDITIONAL),
         ({"If-None-Match": '"x"'}, Reason.CONDITIONAL),
@@ -62,6 +63,7 @@ def test_no_cache_can_be_ignored_and_a_signed_query_is_seen() -> None:
         (200, {"Vary": "*"}, Reason.VARY),
         (200, {"Vary": "User-Agent"}, Reason.VARY),
         (200, {"Content-Type": "text/event-stream; charset=utf-8"}, Reason.STREAM),
+        (200, {"Content-Type": "Text/Event-Stream"}, Reason.STREAM),
         *[(status, {}, Reason.STATUS) for status in (201, 204, 206, 301, 304, 400, 401, 404, 429, 500, 503)],
     ],
 )

@@ -1,4 +1,4 @@
-"""What is asked: the parameters and paths of datasources.md §1.5, in pairs that are the same call and pairs that are not."""
+"""What is asked: parameters and paths (datasources.md §1.5), in pairs that are one call and pairs that are two."""
 
 import itertools
 from collections.abc import Iterator

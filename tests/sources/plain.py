@@ -54,7 +54,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
         else:
             response.enable_chunked_encoding()
     await response.prepare(request)
-    for chunk in scripted.chunks:
+    for chunk in scripted.chunks if request.method != "HEAD" else ():
         await response.write(chunk)
     if scripted.breaks_off and request.transport is not None:
         request.transport.abort()

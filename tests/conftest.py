@@ -24,6 +24,9 @@ pytest_plugins = [
     "tests.servers.counting",
     "tests.servers.raw",
     "tests.servers.source",
+    "tests.servers.victoriametrics",
+    "tests.servers.influxdb",
+    "tests.servers.clickhouse",
 ]
 
 

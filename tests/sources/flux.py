@@ -26,10 +26,9 @@ _ERROR = (
 
 
 async def _table(request: web.Request) -> str:
-    body = orjson.loads(await request.read())
-    rows = (
-        f",,0,2024-01-01T00:0{minute}:00Z,{number(body['query'], minute)},{count(request)}\r\n" for minute in range(5)
-    )
+    body = await request.read()
+    text = body.decode() if request.content_type == "application/vnd.flux" else orjson.loads(body)["query"]
+    rows = (f",,0,2024-01-01T00:0{minute}:00Z,{number(text, minute)},{count(request)}\r\n" for minute in range(5))
     return _HEAD + "".join(rows) + "\r\n"
 
 

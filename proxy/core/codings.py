@@ -7,6 +7,11 @@ trailer is there, its length and checksum hold, and nothing follows it.
 import zlib
 from dataclasses import dataclass
 
+from .model import Headers
+
+CHECKED = frozenset(("identity", "gzip", "deflate"))
+"""The codings, as `coding_of` names them, that `decode` knows."""
+
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 
 
@@ -32,12 +37,19 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
     return star
 
 
+def coding_of(headers: Headers) -> str:
+    """The coding that an answer names, in lower case: "identity" for none, several of them with commas between."""
+    named = (part.strip().lower() for value in headers.getall("Content-Encoding", ()) for part in value.split(","))
+    coding = ", ".join(part for part in named if part)
+    return {"": "identity", "x-gzip": "gzip"}.get(coding, coding)
+
+
 def decode(coding: str, body: bytes, limit_bytes: int) -> bytes | Undecodable:
-    """The body without its coding ("identity", "gzip", "deflate"), at most `limit_bytes`."""
+    """The body without its coding, at most `limit_bytes`."""
     match coding:
-        case "identity" | "":
+        case "identity":
             return Undecodable(too_large=True) if len(body) > limit_bytes else body
-        case "gzip" | "x-gzip":
+        case "gzip":
             return _inflate(body, limit_bytes, bits=_GZIP_BITS, members=True)
         case "deflate":
             # RFC 9110 means zlib's format; some servers send the bare stream.

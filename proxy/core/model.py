@@ -163,7 +163,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A stored answer: always a 200, its body in `encoding` ("identity" or "gzip").
+    """A stored answer: always a 200, its body in `encoding` (one of `core.codings.CHECKED`).
 
     `ttl_ms` is the TTL in force when it was stored; `keep_ms` is how long the store may hold it (the TTL and what a
     stale answer may serve after it).

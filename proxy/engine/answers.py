@@ -55,13 +55,12 @@ async def _chain(prefix: list[bytes], chunks: AsyncIterator[bytes]) -> AsyncIter
 def _recode(body: bytes, encoding: str, *, accepts_gzip: bool, limit_bytes: int) -> tuple[bytes, Pairs]:
     """The body in a coding that the client takes, and its Content-Encoding.
 
-    A source is asked for gzip or for no coding. What it sends in another, unasked, goes to the client that it was sent
-    to as it came.
+    A source is asked for gzip or for no coding. What it sends unasked in one that cannot be undone goes as it came, to
+    the client that it was sent to.
     """
     if encoding == "identity":
         return body, ()
-    if encoding == "gzip" and not accepts_gzip:
-        decoded = codings.decode(encoding, body, limit_bytes)
-        if isinstance(decoded, bytes):
-            return decoded, ()
-    return body, (("Content-Encoding", encoding),)
+    if encoding == "gzip" and accepts_gzip:
+        return body, (("Content-Encoding", encoding),)
+    decoded = codings.decode(encoding, body, limit_bytes)
+    return (decoded, ()) if isinstance(decoded, bytes) else (body, (("Content-Encoding", encoding),))

@@ -45,6 +45,7 @@ class Fetcher:
         began = self._monotonic()
         try:
             landed = await self._collect(source, lookup)
+            _refuse_lies(source, landed)
         except UpstreamError as error:
             return Broken(error)
         seconds = self._monotonic() - began
@@ -80,7 +81,7 @@ class Fetcher:
             status=response.status,
             headers=response.headers,
             body=b"".join(prefix),
-            encoding=response.headers.get("Content-Encoding", "identity").strip().lower(),
+            encoding=codings.coding_of(response.headers),
             refusal=refusal,
         )
         return whole if refusal is not None else await _judge(lookup.call, whole, max_value_bytes)
@@ -130,6 +131,16 @@ def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | Non
             if not body:
                 return Reason.EMPTY
             return call.judge(Answer(status=whole.status, headers=whole.headers, body=body))
+
+
+def _refuse_lies(source: SourceRuntime, landed: Landed) -> None:
+    """A body that breaks off or is garbage under its coding: many a client would take the half for the whole."""
+    if isinstance(landed, Whole) and landed.refusal is Reason.ENCODING and landed.encoding in codings.CHECKED:
+        raise UpstreamError(
+            f"Data source {source.config.uid} sent a body that is not the {landed.encoding} that it names.",
+            kind="coding",
+            extra={"dataSourceUID": source.config.uid},
+        )
 
 
 def kept_headers(headers: Headers, names: tuple[str, ...]) -> Pairs:

@@ -4,8 +4,9 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from proxy.core.codings import Undecodable, accepts_gzip, decode
+from proxy.core.codings import CHECKED, Undecodable, accepts_gzip, coding_of, decode
 
 LIMIT_BYTES = 1 << 20
 BODY = b'{"status":"success"}' * 50
@@ -67,11 +68,35 @@ def test_decode(coding: str, encoded: bytes) -> None:
         ("deflate", gzip.compress(BODY)),
         ("br", BODY),
         ("zstd", BODY),
+        ("", BODY),
         ("gzip, gzip", gzip.compress(gzip.compress(BODY))),
     ],
 )
 def test_what_is_not_what_it_says_is_refused(coding: str, encoded: bytes) -> None:
     assert decode(coding, encoded, LIMIT_BYTES) == Undecodable()
+
+
+@pytest.mark.parametrize(
+    ("values", "coding"),
+    [
+        ([], "identity"),
+        ([""], "identity"),
+        (["Identity"], "identity"),
+        ([" GZIP "], "gzip"),
+        (["x-gzip"], "gzip"),
+        (["br"], "br"),
+        (["gzip,br"], "gzip, br"),
+        (["gzip", "gzip"], "gzip, gzip"),
+    ],
+)
+def test_the_coding_that_an_answer_names(values: list[str], coding: str) -> None:
+    assert coding_of(CIMultiDict([("Content-Encoding", value) for value in values])) == coding
+
+
+@pytest.mark.parametrize("coding", CHECKED)
+def test_what_is_checked_is_decoded(coding: str) -> None:
+    encoded = {"identity": BODY, "gzip": gzip.compress(BODY), "deflate": zlib.compress(BODY)}
+    assert decode(coding, encoded[coding], LIMIT_BYTES) == BODY
 
 
 @pytest.mark.parametrize("cut", range(1, 61))

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import aiohttp
+import pytest
 
 from tests.servers.millpond import StartMillpond
 from tests.servers.prometheus import END_S, START_S, Prometheus
+from tests.servers.valkey import Valkey
 
+from .configured import caching
 from .expressions import expressions
 
 AT_ONCE = 8
@@ -28,38 +32,89 @@ FORMS = (
 )
 
 
-async def ask(session: aiohttp.ClientSession, base: str, form: Form, text: str) -> tuple[int, object, str]:
-    """Status, JSON with its `infos` and `warnings` in no order, and what the cache did."""
-    parameters = (("query", text), *form.times)
-    sent = {"params": parameters} if form.method == "GET" else {"data": parameters}
-    async with session.request(form.method, base + form.path, **sent) as response:  # type: ignore[arg-type]
-        return response.status, json.loads(await response.read()), response.headers.get("X-Cache", "")
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    json: object
+    content_type: str
+    body: bytes = field(compare=False)
+    x_cache: str = field(compare=False)
 
 
-async def test_no_expression_tells_the_difference(prometheus: Prometheus, start_millpond: StartMillpond) -> None:
+@dataclass(slots=True)
+class Compared:
+    different: list[tuple[str, Form]] = field(default_factory=list)
+    warm: Counter[tuple[bool, str]] = field(default_factory=Counter)
+    """How often a warm answer was or was not a 200, by X-Cache."""
+
+
+class Asker:
+    """`encoding` is asked for, of Millpond and of Prometheus alike."""
+
+    def __init__(self, session: aiohttp.ClientSession, encoding: str) -> None:
+        self._session = session
+        self._encoding = encoding
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def compare(self, direct_url: str, url: str, form: Form, text: str, compared: Compared) -> None:
+        async with self._slots:
+            direct = await self._ask(direct_url, form, text)
+            cold = await self._ask(url, form, text)
+            warm = await self._ask(url, form, text)
+        if not (direct == cold == warm and cold.body == warm.body):
+            compared.different.append((text, form))
+        compared.warm[warm.status == 200, warm.x_cache] += 1
+        assert cold.x_cache != "HIT"
+
+    async def _ask(self, base: str, form: Form, text: str) -> Answer:
+        parameters = (("query", text), *form.times)
+        sent = {"params": parameters} if form.method == "GET" else {"data": parameters}
+        headers = {"Accept-Encoding": self._encoding}
+        async with self._session.request(form.method, base + form.path, headers=headers, **sent) as response:  # type: ignore[arg-type]  # one of two keywords
+            body = await response.read()
+            return Answer(
+                status=response.status,
+                json=json.loads(body),
+                content_type=response.headers["Content-Type"],
+                body=body,
+                x_cache=response.headers.get("X-Cache", ""),
+            )
+
+
+async def compared(direct_url: str, url: str, texts: list[str], encoding: str) -> Compared:
+    found = Compared()
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as comparing:
+        asker = Asker(session, encoding)
+        for form in FORMS:
+            for text in texts:
+                comparing.create_task(asker.compare(direct_url, url, form, text, found))
+    return found
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_no_expression_tells_the_difference(
+    prometheus: Prometheus, start_millpond: StartMillpond, encoding: str
+) -> None:
     texts = expressions()
     assert len(texts) >= 500
     millpond = start_millpond("--upstream", prometheus.url)
-    slots = asyncio.Semaphore(AT_ONCE)
-    different: list[tuple[str, Form]] = []
-    served: list[str] = []
+    found = await compared(prometheus.url, millpond.url, texts, encoding)
+    assert found.different == []
+    assert found.warm.total() == len(texts) * len(FORMS)
+    assert found.warm[True, "HIT"] > 1200
+    assert found.warm[False, "MISS"] > 30  # errors are asked again
+    assert set(found.warm) == {(True, "HIT"), (False, "MISS")}
 
-    async def compare(session: aiohttp.ClientSession, form: Form, text: str) -> None:
-        async with slots:
-            status, body, _ = await ask(session, prometheus.url, form, text)
-            cold = await ask(session, millpond.url, form, text)
-            warm = await ask(session, millpond.url, form, text)
-        if not (cold[:2] == warm[:2] == (status, body)):
-            different.append((text, form))
-        if status == 200:
-            served.append(warm[2])
-        assert cold[2] != "HIT"
 
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as comparing:
-        for form in FORMS:
-            for text in texts:
-                comparing.create_task(compare(session, form, text))
-
-    assert different == []
-    assert len(served) > 1200
-    assert set(served) == {"HIT"}
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_nor_does_one_through_redis(
+    prometheus: Prometheus, start_millpond: StartMillpond, redis_server: Valkey, encoding: str
+) -> None:
+    texts = expressions()[::7]
+    source = {"uid": "prom", "url": prometheus.url}
+    config = caching(source, redis=redis_server.url, prefix=f"transparency-{encoding}")
+    millpond = start_millpond(config=config)
+    found = await compared(prometheus.url, f"{millpond.url}/ds/prom", texts, encoding)
+    assert found.different == []
+    assert set(found.warm) == {(True, "HIT"), (False, "MISS")}
+    assert found.warm[True, "HIT"] > 150

@@ -297,16 +297,16 @@ FLUX = Table(
     ),
 )  # fmt: skip
 
-_SPAN = "from=1795392000&until=1795395600"
+SPAN = "from=1795392000&until=1795395600"
 
 GRAPHITE = Table(
     type="graphite",
     queries=(
-        post("/render", f"target=a.b&target=sum(a.*)&{_SPAN}&format=json&maxDataPoints=700"),
-        get(f"/render?target=a.b&{_SPAN}&format=json"),
+        post("/render", f"target=a.b&target=sum(a.*)&{SPAN}&format=json&maxDataPoints=700"),
+        get(f"/render?target=a.b&{SPAN}&format=json"),
     ),
     resources=(
-        post(f"/metrics/find?{_SPAN}", "query=a.*"),
+        post(f"/metrics/find?{SPAN}", "query=a.*"),
         get("/metrics/find?query=a.*"),
         get("/metrics/expand?query=a.*"),
         get("/functions"),
@@ -315,12 +315,12 @@ GRAPHITE = Table(
         get("/tags/autoComplete/tags?expr=a&limit=10"),
         get("/tags/autoComplete/values?tag=a&expr=b=c"),
         get("/version"),
-        get(f"/events/get_data?tags=x&{_SPAN}"),
+        get(f"/events/get_data?tags=x&{SPAN}"),
     ),
     never=(
         post("/render", "target=a.b&from=-1h&until=now&format=json"),
         get("/render?target=a.b&from=-6h&format=json"),
-        post("/render", f"target=a.b&{_SPAN}&format=json&noCache=1"),
+        post("/render", f"target=a.b&{SPAN}&format=json&noCache=1"),
         post_json("/events/", {"what": "deployed"}),
         post("/tags/tagSeries", "path=a.b"),
         post("/tags/tagMultiSeries", "path=a.b"),
@@ -329,7 +329,7 @@ GRAPHITE = Table(
         get("/dashboard/load/x"),
         get("/composer"),
     ),
-    bad=tuple(post("/render", f"target={word}&{_SPAN}&format=json") for word in ("make_error", "make_broken")),
+    bad=tuple(post("/render", f"target={word}&{SPAN}&format=json") for word in ("make_error", "make_broken")),
 )
 
 OPENTSDB = Table(
@@ -337,15 +337,18 @@ OPENTSDB = Table(
     queries=(
         post_json("/api/query", TSDB),
         get("/api/query?start=1795392000&end=1795395600&m=sum:sys.cpu"),
+        get("/api/query/last?timeseries=sys.cpu"),
+        post_json("/api/query/last", {"queries": [{"metric": "sys.cpu"}]}),
         post_json("/api/query/exp", {"time": {"start": 1795392000, "end": 1795395600, "aggregator": "sum"}}),
     ),
     resources=(
-        get("/api/suggest?type=metrics&q=cpu&max=10"),
+        get("/api/suggest?type=metrics&q=sys&max=10"),
         get("/api/aggregators"),
         get("/api/config/filters"),
         get("/api/search/lookup?m=sys.cpu&limit=10"),
     ),
     never=(
+        get("/api/suggest?q=cpu&type=metrics"),
         post_json("/api/query", {**TSDB, "start": "1h-ago"}),
         post_json("/api/query", {"start": 1795392000, "queries": TSDB["queries"]}),
         post_json("/api/query", {**TSDB, "delete": True}),

@@ -16,9 +16,12 @@ from aiohttp import web
 from tests.servers.millpond import Millpond
 from tests.servers.source import RunningSource, RunSource
 from tests.sources import (
+    elasticsearch,
     flux,
+    graphite,
     jaeger,
     loki,
+    opentsdb,
     plain,
     prometheus,
     pyroscope,
@@ -32,7 +35,7 @@ from . import calls_of_logs as logs
 from . import calls_of_metrics as metrics
 from . import calls_of_tables as tables
 from . import calls_of_traces as traces
-from .calls import Call, Table
+from .calls import Call, Table, get
 from .configured import caching
 from .wire import Reply, recorded, send
 
@@ -46,7 +49,11 @@ TABLES: dict[str, Table] = {
     "cortex": metrics.CORTEX,
     "victoriametrics-cluster": metrics.VICTORIAMETRICS_CLUSTER,
     "flux": metrics.FLUX,
+    "graphite": metrics.GRAPHITE,
+    "opentsdb": metrics.OPENTSDB,
     "loki": logs.LOKI,
+    "elasticsearch": logs.ELASTICSEARCH,
+    "opensearch": logs.OPENSEARCH,
     "tempo": traces.TEMPO,
     "jaeger": traces.JAEGER,
     "zipkin": traces.ZIPKIN,
@@ -64,7 +71,11 @@ PROGRAMS: dict[str, Callable[[], web.Application]] = {
     "cortex": prometheus.make,
     "victoriametrics-cluster": prometheus.make,
     "flux": flux.make,
+    "graphite": graphite.make,
+    "opentsdb": opentsdb.make,
     "loki": loki.make,
+    "elasticsearch": elasticsearch.make,
+    "opensearch": lambda: elasticsearch.make(opensearch=True),
     "tempo": tempo.make,
     "jaeger": jaeger.make,
     "zipkin": zipkin.make,
@@ -187,6 +198,26 @@ def test_a_resource_is_kept_for_its_ttl_alone(side: Side, call: Call) -> None:
     assert ([first.x_cache, second.x_cache], asked) == (["BYPASS", "BYPASS"], 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("prometheus", get("/api/v1/rules")),
+        ("mimir", get("/api/v1/user_stats")),
+        ("mimir", get("/prometheus/api/v1/cardinality/label_names")),
+        ("loki", get("/loki/api/v1/drilldown-limits")),
+        ("graphite", get(f"/events/get_data?{metrics.SPAN}")),
+        ("opentsdb", get("/api/query/last?timeseries=sys.cpu")),
+    ],
+    ids=str,
+)
+def test_live_state_is_kept_ten_seconds_at_most(side: Side, call: Call) -> None:
+    (_, hit), _ = side.asked(call, side.name, 2)
+    assert hit.x_cache == "HIT"
+    ttl = re.search(r"ttl=(\d+)", hit.headers["Cache-Status"])
+    assert ttl is not None
+    assert int(ttl[1]) <= 10
+
+
 @rows("never")
 def test_never_kept(side: Side, call: Call) -> None:
     direct = side.direct(call)
@@ -220,13 +251,21 @@ KEPT = {
     "g755_ui_other__GET_loki_api_v1_query_range": ("loki", True),
     "g755_ui_other__GET_query": ("influxql", True),
     "g755_ui_other__GET_query_2": ("influxql", False),  # now()
+    "g755_ui_other__POST_api_query": ("opentsdb", False),  # no end
     "g755_ui_other__POST_api_v2_query": ("flux", True),
+    "g755_ui_other__POST_metrics_find": ("graphite", True),
+    "g755_ui_other__POST_msearch": ("elasticsearch", True),
     "g755_ui_other__POST_query": ("influxql", False),  # now()
+    "g755_ui_other__POST_render": ("graphite", False),  # -1h
     "logcli__GET_loki_api_v1_labels": ("loki", True),
     "logcli__GET_loki_api_v1_query_range": ("loki", True),
     "logcli__GET_loki_api_v1_series": ("loki", True),
 }
 """What was recorded in front of other sources than Prometheus: of what type, and whether it names its time."""
+
+
+def test_every_other_recording_is_known() -> None:
+    assert set(KEPT) == {path.stem for path in RECORDED.glob("*.http") if path.stem.startswith(("g755_ui_o", "logcli"))}
 
 
 @pytest.mark.parametrize(("recording", "name", "kept"), [(stem, *row) for stem, row in KEPT.items()], ids=list(KEPT))

@@ -1,8 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from proxy.core.headers import (
     HeaderRules,
+    Sorted,
     pass_headers,
     sort_headers,
     varies_outside_key,
@@ -161,3 +164,32 @@ def test_vary(vary: list[str], outside: bool) -> None:
 def test_vary_on_a_header_that_is_forwarded_but_not_keyed() -> None:
     assert varies_outside_key(["Authorization"], HeaderRules(drop=frozenset({"authorization"})))
     assert not varies_outside_key(["X-Forwarded-For"], HeaderRules(keep=frozenset({"x-forwarded-for"})))
+
+
+names = st.sampled_from([*IDENTITY, *FORWARDED_NOISE, *CUT, *HOP, "Accept", "Content-Type", "Connection"])
+cases = st.sampled_from([str.lower, str.upper, str.title])
+texts = st.sampled_from(
+    ["", "a", "A", "a, X-Api-Key", "close, Authorization, cookie, X-Real-Ip", "grafana_session=x; a=1"]
+)
+headers = st.lists(st.tuples(st.builds(lambda case, name: case(name), cases, names), texts), max_size=8)
+lower_names = st.frozensets(names.map(str.lower), max_size=3)
+rules = st.builds(HeaderRules, drop=lower_names, keep=lower_names, noise=lower_names, replaced=lower_names)
+
+
+@given(headers, headers, rules)
+def test_callers_of_one_identity_look_alike_to_the_source(
+    one: list[tuple[str, str]], other: list[tuple[str, str]], rules: HeaderRules
+) -> None:
+    """But for the closed list of noise, the dialect's business, and what the operator said is not identity."""
+
+    def seen(sorted_headers: Sorted) -> list[tuple[str, str]]:
+        open_to_all = {name.lower() for name in FORWARDED_NOISE} - rules.keep | rules.drop
+        by_the_dialect = {"accept", "content-type"} - rules.keep
+        pairs = ((name.lower(), value) for name, value in sorted_headers.forward)
+        return sorted(pair for pair in pairs if pair[0] not in open_to_all | by_the_dialect)
+
+    first, second = sort_headers(CIMultiDict(one), rules), sort_headers(CIMultiDict(other), rules)
+    assert (seen(first) == seen(second)) or first.identity != second.identity
+    for name, value in (*first.forward, *second.forward):
+        assert name.lower() not in {"host", "connection", *rules.replaced, *(hop.lower() for hop in HOP)}
+        assert name.lower() != "cookie" or "grafana_session" not in value

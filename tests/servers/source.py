@@ -9,6 +9,7 @@ from typing import Self
 import pytest
 from aiohttp import web
 
+from tests.sources.plain import SCRIPT
 from tests.sources.recorder import RECORDER, Recorded, Recorder
 
 from .process import free_port
@@ -40,6 +41,20 @@ class RunningSource:
     @property
     def last(self) -> Recorded:
         return self.recorder.requests[-1]
+
+    def closed_gate(self) -> Callable[[], None]:
+        """Hold every request to a plain source from now on; the function lets them go."""
+        script = self.app[SCRIPT]
+
+        async def close() -> asyncio.Event:
+            return script.closed_gate()
+
+        async def open_gate() -> None:
+            gate.set()
+            script.gate = None
+
+        gate = asyncio.run_coroutine_threadsafe(close(), self._loop).result(20)
+        return lambda: asyncio.run_coroutine_threadsafe(open_gate(), self._loop).result(20)
 
     def __enter__(self) -> Self:
         self._thread.start()

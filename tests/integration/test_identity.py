@@ -160,6 +160,7 @@ def test_repetitions_and_their_order_are_somebody_else(pair: Pair, name: str) ->
 def test_a_value_cannot_be_moved_into_the_next_header(pair: Pair) -> None:
     assert not pair.shares((("X-A", "1"), ("X-B", "2")), (("X-A", "1x-b2"),))
     assert not pair.shares((("X-A", "1"), ("X-B", "2")), (("X-A", "2"), ("X-B", "1")))
+    assert not pair.shares((("X-A", "bc"),), (("X-Ab", "c"),))
     assert not pair.shares((("X-A", ""),), ())
 
 

@@ -103,6 +103,16 @@ def test_the_client_chooses_no_host(millpond: Millpond, source: RunningSource, p
 
 
 @pytest.mark.parametrize(
+    "tail", ["//evil.example/x", "/@evil.example/x", "/u:p@evil.example", "/http://evil.example/", "/;x"]
+)
+def test_no_path_leads_elsewhere(millpond: Millpond, source: RunningSource, tail: str) -> None:
+    tail += f"?{next(numbers)}"
+    assert ask(millpond.port, f"/ds/any{tail}").status == 200
+    assert (source.last.target, source.last.headers["Host"]) == (f"/base{tail}", f"127.0.0.1:{source.port}")
+    assert ask(millpond.port, f"/ds/any{tail}").x_cache == "HIT"
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"GET {path} HTTP/1.1\r\nHost: a\r\nHost: b",

@@ -7,7 +7,8 @@ and waits with it until the gate is open: so a test can have fetches under way a
 import json
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -45,10 +46,16 @@ class Counting(Process):
     def next_epoch(self) -> int:
         return int(self._tell("next_epoch")["epoch"])
 
-    def close_gate(self) -> None:
+    @contextmanager
+    def closed_gate(self) -> Iterator[Callable[[], None]]:
+        """Gives what opens it; it opens at the latest at the end."""
         self._tell("close_gate")
+        try:
+            yield self._open_gate
+        finally:
+            self._open_gate()
 
-    def open_gate(self) -> None:
+    def _open_gate(self) -> None:
         self._tell("open_gate")
 
     def _tell(self, what: str) -> dict[str, Any]:

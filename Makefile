@@ -31,7 +31,7 @@ bench-quick: $(VENV)/.test
 # The long form of what the suite does briefly: each fault lasts a minute, the settings are killed twenty times.
 faults: $(VENV)/.test
 	FAULT_SECONDS=60 SETTINGS_ROUNDS=20 $(BIN)/python -m pytest --timeout 900 --durations 0 tests/faults \
-	  tests/integration/test_settings_survive.py
+	  tests/integration/test_settings_survive*.py
 
 # The lock files hold hashes and no addresses; both fit every supported Python and platform.
 lock: $(VENV)/.python

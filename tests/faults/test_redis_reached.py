@@ -1,8 +1,10 @@
 """Redis that is not there, far away, behind a Sentinel, in a cluster, or not Redis at all."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis as Client
@@ -99,6 +101,24 @@ async def test_misconfigured(
             await bench.hold()
             assert bench.load.caches.keys() == {"ERROR"}
         assert "wrong" not in millpond.log
+
+
+async def test_the_permissions_of_the_docs_are_enough(source: Counting, start_millpond: StartMillpond) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()
+    (commands,) = re.findall(r"^    (\+getrange .*)$", page, re.MULTILINE)
+    with Valkey() as redis:
+        redis.ask("ACL", "SETUSER", "millpond", "on", ">secret", "~millpond:*", "-@all", *commands.split())
+        millpond = await started(
+            start_millpond, configuration(source, f"redis://millpond:secret@127.0.0.1:{redis.port}")
+        )
+        async with under_load(redis, source, millpond) as bench:
+            await bench.hits()
+            for path in ("disable", "enable", "clean"):
+                assert (await bench.api("POST", f"src/cache/{path}"))[0] == 200
+            await bench.hits()
+            assert await bench.well()
+            errors = [name for name in await bench.metrics() if "errors_total{" in name]
+        assert errors == []
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ async def query(request: web.Request) -> web.Response:
 
 async def cut_line(request: web.Request) -> web.Response:
     """A gateway in between ended the body properly where the stream broke off."""
-    return text_answer((await _lines(request))[:-20], content_type=_LINES)
+    return text_answer((await _lines(request))[:-2], content_type=_LINES)
 
 
 async def stats(request: web.Request) -> web.Response:

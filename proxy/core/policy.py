@@ -9,6 +9,9 @@ from .model import Headers, Kind, Reason
 
 _CONDITIONAL = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range")
 
+_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+"""Some frameworks carry these out instead of the method of the request line: it may be a write."""
+
 _CHARSET = re.compile(r"charset\*?\s*=\s*[\"']?([^\"';\s]*)", re.IGNORECASE)
 
 
@@ -28,6 +31,8 @@ def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Re
         return Reason.CONDITIONAL
     if "X-Amz-Signature=" in query or any(value.startswith("AWS4-") for value in headers.getall("Authorization", ())):
         return Reason.SIGNED
+    if any(name in headers for name in _OVERRIDES):
+        return Reason.METHOD
     if "Content-Encoding" in headers:
         return Reason.BODY
     if not _is_read_alike(headers.getall("Content-Type", ())):

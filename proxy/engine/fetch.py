@@ -45,9 +45,10 @@ class Fetcher:
         began = self._monotonic()
         try:
             landed = await self._collect(source, lookup)
-            _refuse_lies(source, landed)
         except UpstreamError as error:
             return Broken(error)
+        if _belies_its_coding(landed):
+            return Broken(source.upstream.not_as_coded())
         seconds = self._monotonic() - began
         self._metrics.upstream(uid=source.config.uid, seconds=seconds)
         if isinstance(landed, Whole) and landed.refusal is None:
@@ -133,14 +134,9 @@ def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | Non
             return call.judge(Answer(status=whole.status, headers=whole.headers, body=body))
 
 
-def _refuse_lies(source: SourceRuntime, landed: Landed) -> None:
-    """A body that breaks off or is garbage under its coding: many a client would take the half for the whole."""
-    if isinstance(landed, Whole) and landed.refusal is Reason.ENCODING and landed.encoding in codings.CHECKED:
-        raise UpstreamError(
-            f"Data source {source.config.uid} sent a body that is not the {landed.encoding} that it names.",
-            kind="coding",
-            extra={"dataSourceUID": source.config.uid},
-        )
+def _belies_its_coding(landed: Landed) -> bool:
+    """Whether it breaks off or is garbage under its coding: many a client would take the half for the whole."""
+    return isinstance(landed, Whole) and landed.refusal is Reason.ENCODING and landed.encoding in codings.CHECKED
 
 
 def kept_headers(headers: Headers, names: tuple[str, ...]) -> Pairs:

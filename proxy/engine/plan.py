@@ -137,7 +137,7 @@ def _pass(
         target=_target(incoming),
         headers=pass_headers(incoming.headers, source.rules),
         body=incoming.stream(),
-        read_only=read_only,
+        read_only=read_only and reason is not Reason.METHOD,  # its headers may name another than its line
     )
     return PassThrough(reason=reason, outgoing=outgoing, route=route.name if route else "", kind=kind)
 

@@ -66,5 +66,7 @@ def _fingerprint(config: Source) -> bytes:
     credentials = [f"{name.lower()}:{value}" for name, value in sorted(config.headers.items())]
     if config.basic_auth is not None:
         credentials.append(f"basic {config.basic_auth.username}:{config.basic_auth.password}")
+    if config.tls.cert_file:
+        credentials.append(f"certificate {config.tls.cert_file}")
     identity = f"{sorted(config.identity.drop)} {sorted(config.identity.keep)}"
     return source_fingerprint(str(config.org_id), config.uid, config.type, config.url, identity, *credentials)

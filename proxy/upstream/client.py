@@ -18,7 +18,7 @@ from ..config.schema import Source
 from ..core.headers import end_to_end
 from ..core.model import Pairs
 from ..errors import UpstreamBusy, UpstreamError
-from .failure import died_before_answering, failure, malformed, timed_out
+from .failure import died_before_answering, failure, malformed, not_as_coded, timed_out
 from .sending import Deadline, Sending, earlier
 from .session import Reuse, open_session
 
@@ -183,6 +183,12 @@ class Upstream:
         except BaseException:
             slot.free()
             raise
+
+    def not_as_coded(self) -> UpstreamError:
+        """The failure of a whole answer that cannot be decoded; counted like the others."""
+        error = not_as_coded(self._uid)
+        self._on_failure(self._uid, error)
+        return error
 
     async def websocket(
         self, outgoing: Outgoing, protocols: tuple[str, ...], max_message_bytes: int

@@ -43,6 +43,11 @@ def malformed(uid: str) -> UpstreamError:
     return UpstreamError(_message(uid, _NOT_HTTP), kind="malformed", extra={"dataSourceUID": uid})
 
 
+def not_as_coded(uid: str) -> UpstreamError:
+    words = "its body breaks off, or is not in the coding that it names"
+    return UpstreamError(_message(uid, words), kind="coding", extra={"dataSourceUID": uid})
+
+
 def timed_out(uid: str, phase: str) -> UpstreamTimeout:
     """`phase` is a key of the source's `timeouts`."""
     message = f"{_message(uid, _TIMEOUTS[phase])} Raise its timeouts.{phase} if it needs longer."

@@ -27,6 +27,8 @@ from proxy.core.model import Kind, Reason
         ({"If-None-Match": '"x"'}, Reason.CONDITIONAL),
         ({"Authorization": "AWS4-HMAC-SHA256 Credential=x"}, Reason.SIGNED),
         ({"Authorization": "Bearer x"}, None),
+        ({"X-HTTP-Method-Override": "DELETE"}, Reason.METHOD),
+        ({"x-http-method": "PUT"}, Reason.METHOD),
         ({"Content-Encoding": "gzip"}, Reason.BODY),
         ({"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}, None),
         ({"Content-Type": 'application/json; charset="utf-8"; x=y'}, None),

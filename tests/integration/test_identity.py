@@ -30,7 +30,7 @@ IDENTITY = (
     "X-Grafana-Internal-Request X-Amz-Date X-Amz-Security-Token X-Amz-Content-Sha256 es-security-runas-user "
     "securitytenant X-Org-Id x-tenant jaeger-tenant X-API-Key"
 ).split()
-UNKNOWN = "X-Never-Heard-Of X-Team X_Scope_OrgID X-HTTP-Method-Override X-Original-URL X-Rewrite-URL From".split()
+UNKNOWN = "X-Never-Heard-Of X-Team X_Scope_OrgID X-Original-URL X-Rewrite-URL From".split()
 SHAPE = "X-Loki-Response-Encoding-Flags X-Loki-Disable-Pipeline-Wrappers X-Loki-Query-Limits".split()
 
 FORWARDED_NOISE = (

@@ -56,6 +56,9 @@ def test_what_the_source_sees_is_keyed(
     evil = ask(millpond.port, path, (name, "evil"), *tricks)
     seen = "evil" in source.last.headers.getall(name, [])
     clean = ask(millpond.port, path)
+    if "HTTP-Method" in name:
+        assert (evil.x_cache, clean.x_cache) == ("BYPASS", "MISS")  # a source may do what the header says
+        return
     assert evil.x_cache == "MISS"
     if name == "User-Agent" and not connection:
         assert (seen, clean.x_cache) == (True, "HIT")  # who asks with what tool changes no answer: decision 19
@@ -88,7 +91,6 @@ def test_connection_does_not_unframe_a_body(millpond: Millpond, source: RunningS
         b"GET {path} HTTP/1.1\r\nHost: evil.example:80",
         b"GET http://evil.example{path} HTTP/1.1\r\nHost: evil.example",
         b"GET http://evil.example{path} HTTP/1.1\r\nHost: good.example",
-        b"GET http://user:pw@evil.example:1{path} HTTP/1.1\r\nHost: good.example",
         b"GET {path} HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: evil.example",
         b"GET {path} HTTP/1.0",
     ],

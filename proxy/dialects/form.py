@@ -5,7 +5,8 @@ under another name is how a cache is poisoned.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..core.model import Pass, Reason, Request
@@ -14,6 +15,29 @@ from .media_types import FORM, media_type
 _INVALID_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 Parameters = tuple[tuple[str, str], ...]
+
+
+class Form(NamedTuple):
+    """A request's parameters. `given` has one value of each name, which for a single-valued one is its only one."""
+
+    pairs: Parameters
+    given: Mapping[str, str]
+    parts: tuple[bytes, ...]
+
+
+def read_keyed(
+    request: Request,
+    *,
+    single: frozenset[str] = frozenset(),
+    sets: frozenset[str] = frozenset(),
+    noise: frozenset[str] = frozenset(),
+) -> Form | Pass:
+    """The parameters, and the parts of a key that they make (`canonical`)."""
+    parameters = read_form(request)
+    if isinstance(parameters, Pass):
+        return parameters
+    parts = canonical(parameters, single=single, sets=sets, noise=noise)
+    return parts if isinstance(parts, Pass) else Form(parameters, dict(parameters), parts)
 
 
 def read_form(request: Request) -> Parameters | Pass:

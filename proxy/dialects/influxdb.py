@@ -13,7 +13,7 @@ import msgspec
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
 from .documents import Unreadable, read
-from .form import canonical, parse, read_form
+from .form import canonical, parse, read_keyed
 from .media_types import JSON as JSON_TYPE
 from .media_types import media_type
 from .replies import decode
@@ -57,19 +57,16 @@ _REPLY = msgspec.json.Decoder(_Reply)
 def _read_influxql(request: Request) -> Call | Pass:
     if accept_class(request.headers) != JSON:
         return Pass(reason=Reason.CONTENT_TYPE)
-    parameters = read_form(request)
-    if isinstance(parameters, Pass):
-        return parameters
-    parts = canonical(parameters, single=_INFLUXQL_SINGLE)
-    if isinstance(parts, Pass):
-        return parts
-    given = dict(parameters)
+    form = read_keyed(request, single=_INFLUXQL_SINGLE)
+    if isinstance(form, Pass):
+        return form
+    given = form.given
     if given.get("chunked", "false").lower() not in ("false", "f", "0", ""):
         return Pass(reason=Reason.STREAM)
     kind = influxql_kind(given.get("q", ""))
     if isinstance(kind, Pass):
         return kind
-    return Call(kind=kind, parts=parts, judge=_judge_influxql, keep_headers=("x-grafana-meta-add-*",))
+    return Call(kind=kind, parts=form.parts, judge=_judge_influxql, keep_headers=("x-grafana-meta-add-*",))
 
 
 def influxql_kind(text: str) -> Kind | Pass:

@@ -11,7 +11,7 @@ import orjson
 
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
-from .form import canonical, read_form
+from .form import read_form, read_keyed
 from .times import is_absolute
 
 _SINGLE = frozenset(
@@ -33,17 +33,14 @@ def _read(kind: Kind, *times: tuple[str, ...]) -> Callable[[Request], Call | Pas
     def read(request: Request) -> Call | Pass:
         if accept_class(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)
-        pairs = read_form(request)
-        if isinstance(pairs, Pass):
-            return pairs
-        parts = canonical(pairs, single=_SINGLE)
-        if isinstance(parts, Pass):
-            return parts
-        given = dict(pairs)
+        form = read_keyed(request, single=_SINGLE)
+        if isinstance(form, Pass):
+            return form
+        given = form.given
         for spellings in times:
             if not any(is_absolute(given.get(name)) for name in spellings):
                 return Pass(reason=Reason.NOW)
-        return Call(kind=kind, parts=parts, judge=_judge)
+        return Call(kind=kind, parts=form.parts, judge=_judge)
 
     return read
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
-from .form import canonical, read_form
+from .form import read_keyed
 from .replies import decode
 from .times import is_absolute
 
@@ -87,20 +87,17 @@ def reader(
     def read(request: Request) -> Call | Pass:
         if accept_class(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)  # its marks of an error could not be read
-        parameters = read_form(request)
-        if isinstance(parameters, Pass):
-            return parameters
-        parts = canonical(parameters, single=single, sets=sets, noise=noise)
-        if isinstance(parts, Pass):
-            return parts
-        given = dict(parameters)
+        form = read_keyed(request, single=single, sets=sets, noise=noise)
+        if isinstance(form, Pass):
+            return form
+        given = form.given
         if "".join(given.get("query", "").split()) in _HEALTH and kind is Kind.QUERY:
             return Pass(reason=Reason.HEALTH)
         if _MOMENT.search(given.get("query", "").replace("\\", "")):
             return Pass(reason=Reason.NOW)
         if not all(is_absolute(given.get(name)) for name in times):
             return Pass(reason=Reason.NOW)
-        return Call(kind=kind, parts=parts, judge=judge, ttl_cap_ms=cap_ms)
+        return Call(kind=kind, parts=form.parts, judge=judge, ttl_cap_ms=cap_ms)
 
     return read
 

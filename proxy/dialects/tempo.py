@@ -12,7 +12,7 @@ import orjson
 
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
-from .form import canonical, read_form
+from .form import read_keyed
 from .protobuf import varint_field
 from .times import is_absolute
 
@@ -39,19 +39,16 @@ def _read(kind: Kind, *, timed: bool = False, protobuf: Judge | None = None) -> 
             judge = protobuf
         elif accept_class(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)  # the form for language models may change at any release
-        pairs = read_form(request)
-        if isinstance(pairs, Pass):
-            return pairs
-        parts = canonical(pairs, single=_SINGLE)
-        if isinstance(parts, Pass):
-            return parts
-        given = dict(pairs)
+        form = read_keyed(request, single=_SINGLE)
+        if isinstance(form, Pass):
+            return form
+        given = form.given
         if "since" in given:
             return Pass(reason=Reason.NOW)
         if timed and not (is_absolute(given.get("start")) and is_absolute(given.get("end"))):
             return Pass(reason=Reason.NOW)
         representation = _JSON if judge is _judge_json else _PROTOBUF
-        return Call(kind=kind, parts=(*parts, representation.encode()), judge=judge)
+        return Call(kind=kind, parts=(*form.parts, representation.encode()), judge=judge)
 
     return read
 

@@ -12,7 +12,7 @@ import orjson
 
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
 from .accept import accept_class
-from .form import canonical, read_form
+from .form import read_keyed
 from .times import ABSOLUTE, is_absolute
 
 _SINGLE = frozenset(
@@ -32,25 +32,22 @@ def _read(kind: Kind, judge: Judge, *needed: str) -> Callable[[Request], Call | 
     """`needed` are the times without which the answer depends on the moment."""
 
     def read(request: Request) -> Call | Pass:
-        pairs = read_form(request)
-        if isinstance(pairs, Pass):
-            return pairs
-        parts = canonical(pairs, single=_SINGLE)
-        if isinstance(parts, Pass):
-            return parts
-        given = dict(pairs)
+        form = read_keyed(request, single=_SINGLE)
+        if isinstance(form, Pass):
+            return form
+        given = form.given
         query = given.get("query", "")
         if "allow_partial_response" in given or "allow_partial_response" in query:
             return Pass(reason=Reason.PARAMETER)  # and no mark in the answer would tell
         times = {name: given[name] for name in ("start", "end", "time") if name in given}
         if not all(name in times for name in needed) or not all(map(is_absolute, times.values())):
             return Pass(reason=Reason.NOW)
-        texts = [value for name, value in pairs if name in _FILTERS]
+        texts = [value for name, value in form.pairs if name in _FILTERS]
         if "time" not in needed:
             texts.append(query)
         if any(map(_is_relative, texts)) or _MOMENT.search(query):
             return Pass(reason=Reason.NOW)
-        return Call(kind=kind, parts=(*parts, accept_class(request.headers).encode()), judge=judge)
+        return Call(kind=kind, parts=(*form.parts, accept_class(request.headers).encode()), judge=judge)
 
     return read
 

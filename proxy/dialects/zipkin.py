@@ -10,7 +10,7 @@ import orjson
 
 from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
 from .accept import JSON, accept_class
-from .form import canonical, read_form
+from .form import read_keyed
 from .times import is_absolute
 
 _SINGLE = frozenset(
@@ -22,15 +22,12 @@ def _read(kind: Kind, *, timed: bool = False) -> Callable[[Request], Call | Pass
     def read(request: Request) -> Call | Pass:
         if accept_class(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)
-        pairs = read_form(request)
-        if isinstance(pairs, Pass):
-            return pairs
-        parts = canonical(pairs, single=_SINGLE)
-        if isinstance(parts, Pass):
-            return parts
-        if timed and not is_absolute(dict(pairs).get("endTs")):
+        form = read_keyed(request, single=_SINGLE)
+        if isinstance(form, Pass):
+            return form
+        if timed and not is_absolute(form.given.get("endTs")):
             return Pass(reason=Reason.NOW)  # the service would take its own clock
-        return Call(kind=kind, parts=parts, judge=_judge)
+        return Call(kind=kind, parts=form.parts, judge=_judge)
 
     return read
 

@@ -35,6 +35,7 @@ class Cleaner:
         self._swept: Generations | None = None
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def clean(self) -> None:
         """Returns when what is not of the generations in force is deleted, or has been put off to the background."""
@@ -44,10 +45,11 @@ class Cleaner:
 
     def soon(self, after_seconds: float = 0.0) -> None:
         """Do it in the background: a generation has moved."""
-        if self._task is None or self._task.done():
+        if not self._closed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._until_done(after_seconds), name="clean")
 
     async def close(self) -> None:
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))

@@ -111,6 +111,36 @@ async def test_moving_the_global_generation_moves_that_of_every_source(tmp_path:
         assert after["b"] == book.snapshot.sources["b"]
 
 
+async def test_it_is_told_when_a_generation_has_moved_here_or_elsewhere(tmp_path: Path) -> None:
+    moves: list[int] = []
+    async with (
+        opened(FileSettings(tmp_path), config("a", "b"), moved=lambda: moves.append(1)) as book,
+        opened(FileSettings(tmp_path), config("a", "b")) as other,
+    ):
+        await book.change("a", MINUTE)
+        await other.change("b", MINUTE)
+        await eventually(lambda: book.snapshot.sources == other.snapshot.sources)
+        await book.configure(config("a", "b", "c"))
+        assert moves == []
+        await other.move_generation("b")
+        await eventually(lambda: book.snapshot.sources["b"] == other.snapshot.sources["b"])
+        assert len(moves) == 1
+        await book.set_enabled("a", False)
+        await book.move_generation()
+        assert len(moves) == 3
+
+
+async def test_a_move_elsewhere_that_comes_along_with_a_change_here_is_told(tmp_path: Path) -> None:
+    moves: list[int] = []
+    async with (
+        opened(FileSettings(tmp_path), config("a"), moved=lambda: moves.append(1), poll_seconds=3600) as book,
+        opened(FileSettings(tmp_path), config("a")) as other,
+    ):
+        await other.move_generation()
+        await book.change("a", MINUTE)
+        assert len(moves) == 1
+
+
 async def test_times_move_on_and_created_does_not(tmp_path: Path) -> None:
     now = datetime(2026, 5, 1, tzinfo=UTC)
     async with opened(FileSettings(tmp_path), config("a"), clock=lambda: now) as book:
@@ -234,9 +264,11 @@ async def test_a_redis_put_back_from_an_old_backup_revives_nothing(valkey: Valke
 
 
 async def test_while_redis_is_down_settings_stay_and_changes_are_refused(valkey: Valkey, shared: Config) -> None:
-    async with opened(RedisSettings(shared.caching), shared) as book:
+    failures: list[str] = []
+    async with opened(RedisSettings(shared.caching), shared, failed=failures.append) as book:
         await book.change("a", MINUTE)
         before = book.snapshot
+        assert failures == []
         valkey.kill()
         await eventually(lambda: not book.reachable)
         with pytest.raises(SettingsNotDurable, match="nothing has changed"):
@@ -244,6 +276,7 @@ async def test_while_redis_is_down_settings_stay_and_changes_are_refused(valkey:
         with pytest.raises(SettingsNotDurable):
             await book.move_generation()
         assert book.snapshot.sources == before.sources
+        assert set(failures) == {"read", "change"}
         valkey.start()
         await eventually(lambda: book.reachable)
         assert book.snapshot.sources == before.sources

@@ -17,7 +17,7 @@ from .cache.memory import MemoryStore
 from .cache.store import Store
 from .config.schema import Config
 from .engine.pipeline import Pipeline
-from .engine.sources import SourcesInForce
+from .engine.sources import Sources, SourcesInForce
 from .errors import ConfigError, MillpondError
 from .settings.book import Book
 from .settings.file import FileSettings
@@ -121,7 +121,7 @@ class App:
             self.access.admit(_admin_token(data_dir))
         await self.store.start()
         await self.book.start()
-        self.sources.swap(await self.sources.prepare(self._config))
+        self._serve_sources(await self.sources.prepare(self._config))
         data_runner = web.ServerRunner(GuardedServer(self._data), shutdown_timeout=_CLOSE_SECONDS)
         await self._listen("data", data_runner, self._config.server.listen)
         routes = [
@@ -157,13 +157,21 @@ class App:
                 _log.error("configuration not reloaded, the old one stays: %s", error.public_message)
                 raise
             await self.book.configure(config)
-            self.sources.swap(sources)
+            self._serve_sources(sources)
             self.access.configure(config.auth)
             if config.telemetry != self._config.telemetry:
                 logs.configure(config.telemetry.log_format, config.telemetry.log_level, sys.stderr)
             self._config = config
             self.metrics.reloaded(ok=True)
             _log.info("configuration reloaded")
+
+    def _serve_sources(self, sources: Sources) -> None:
+        self.sources.swap(sources)
+        settings = self.book.snapshot.sources
+        for uid, source in sources.by_uid.items():
+            path = "/" if source.config.owns_root else f"/ds/{uid}"
+            caching = "on" if source.limits.enabled and settings[uid].config.enabled else "off"
+            _log.info("data source", extra={"uid": uid, "type": source.config.type, "path": path, "caching": caching})
 
     async def drain(self) -> None:
         """Not ready at once; for a moment every answer ends its connection; then nothing new is accepted, and what is in

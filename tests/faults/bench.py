@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -45,21 +46,27 @@ def configuration(source: Counting, redis: str, *, prefix: str = "millpond", ttl
 
 @dataclass
 class Load:
-    """Asks and checks. Everything that was not as the source says it is in `wrong`."""
+    """Asks and checks. Everything that was not as the source says it is in `wrong`, and every answer of an epoch before
+    the one that was `oldest` when it was asked for."""
 
     session: ClientSession
     millpond: Millpond
-    epoch: int
+    oldest: int
     caches: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """What each answer took."""
     _tasks: set[asyncio.Task[str]] = field(default_factory=set)
 
     async def ask(self, target: str, uid: str = "src") -> str:
         """X-Cache of one answer."""
+        began, oldest = time.monotonic(), self.oldest
         async with self.session.get(f"{self.millpond.url}/ds/{uid}{target}") as response:
             body = await response.read()
-            if response.status != 200 or body != body_of(target, self.epoch):
+            epoch = json.loads(body)["epoch"] if response.status == 200 else -1
+            if epoch < oldest or body != body_of(target, epoch):
                 self.wrong.append(f"{target}: {response.status} {body[:200]!r}")
+            self.seconds.append(time.monotonic() - began)
             cache = response.headers["X-Cache"]
             self.caches[cache] += 1
             return cache
@@ -138,6 +145,12 @@ class Bench:
         headers = {"Authorization": f"Bearer {self.millpond.token}"}
         async with self.session.request(method, url, json=body, headers=headers) as response:
             return response.status, await response.json()
+
+    async def move_on(self) -> None:
+        """From here on, what the source said before is wrong."""
+        epoch = self.source.next_epoch()
+        assert (await self.api("POST", "src/cache/clean"))[0] == 200
+        self.load.oldest = epoch
 
     async def hits(self) -> None:
         """Until one is served from the cache."""

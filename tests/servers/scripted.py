@@ -9,7 +9,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
 from multidict import CIMultiDict
 
@@ -176,5 +176,4 @@ def reset(transport: asyncio.BaseTransport) -> None:
     """Close with RST instead of FIN."""
     sock: socket.socket = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert isinstance(transport, asyncio.WriteTransport)
-    transport.abort()
+    cast(asyncio.WriteTransport, transport).abort()  # uvloop's is no subclass of asyncio's

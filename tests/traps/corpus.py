@@ -37,18 +37,22 @@ def line(start: bytes) -> bytes:
     return start + b"\r\nHost: m\r\n\r\n"
 
 
-def cases() -> list[Case]:
-    found = [
-        *content_lengths(),
-        *transfer_codings(),
-        *chunked_bodies(),
-        *lines_and_fields(),
-        *methods_and_versions(),
-        *hosts(),
-        *targets(),
-        *sizes_and_expectations(),
-    ]
-    return [Case(name, request, expected) for name, (request, expected) in dict(found).items()]
+def sections() -> dict[str, list[Case]]:
+    """The cases by what is odd about them."""
+    found = (
+        content_lengths,
+        transfer_codings,
+        chunked_bodies,
+        lines_and_fields,
+        methods_and_versions,
+        hosts,
+        targets,
+        sizes_and_expectations,
+    )
+    return {
+        section.__name__: [Case(name, request, expected) for name, (request, expected) in section()]
+        for section in found
+    }
 
 
 Named = tuple[str, tuple[bytes, Expected]]

@@ -65,6 +65,8 @@ class Fetcher:
         prefix: list[bytes] = []
         if refusal is not None and refusal is not Reason.STATUS:
             return Open(response=response, prefix=prefix, chunks=chunks, refusal=refusal)
+        if refusal is None and not response.says_its_end:
+            return Open(response=response, prefix=prefix, chunks=chunks, refusal=Reason.STREAM)
         if response.content_length is not None and response.content_length > max_value_bytes:
             return Open(response=response, prefix=prefix, chunks=chunks, refusal=Reason.TOO_LARGE)
         size_bytes = 0

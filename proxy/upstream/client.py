@@ -68,7 +68,10 @@ class Response:
         self._sending = sending
         self.status = response.status
         self.headers = _answer_headers(response.headers)
-        self.content_length = None if "Transfer-Encoding" in response.headers else response.content_length
+        chunked = "Transfer-Encoding" in response.headers
+        self.content_length = None if chunked else response.content_length
+        self.says_its_end = chunked or self.content_length is not None
+        """Without a length or chunks, nothing tells an answer that broke off from a whole one."""
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, its coding not undone. Raises UpstreamError unless it ended as announced."""

@@ -21,7 +21,7 @@ from ..telemetry.logs import redact_query
 from ..telemetry.metrics import Metrics
 from . import framing
 from .guard import SERVER, GuardedHandler
-from .incoming import ClientRequest
+from .incoming import ClientRequest, expects_continue
 from .websocket import bridge
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class DataHandler:
             source, path = self._sources().route(target.path, self._settings())
             paths.check(path)
         except MillpondError as error:
-            return self._refuse(request, error, began)
+            return self._refuse(request, error, began, ends=expects_continue(request))
         incoming = ClientRequest(request, path, target.query)
         with source.upstream.used():
             try:
@@ -90,9 +90,7 @@ class DataHandler:
                 return self._refuse(request, error, began, ends=incoming.holds_back)
             return await self._send(request, source, incoming, reply, began)
 
-    def _refuse(
-        self, request: web.BaseRequest, error: MillpondError, began: float, *, ends: bool = False
-    ) -> web.Response:
+    def _refuse(self, request: web.BaseRequest, error: MillpondError, began: float, *, ends: bool) -> web.Response:
         _note(request, began, status=error.status, detail=error.public_message)
         response = error_response(error)
         self._end(response, ends=ends)

@@ -60,12 +60,14 @@ BROKEN_BODIES = {
     "chunk without its line end": CHUNKED + b"%x\r\n%b0\r\n\r\n" % (len(MATRIX), MATRIX),
     "last chunk without its end": CHUNKED + chunk(MATRIX) + b"0\r\n",
 }
-FALSE_BODIES = {
+BELIED_CODINGS = {
     "cut gzip": gzipped(ZIPPED[:-1]),
     "gzip without its trailer": gzipped(ZIPPED[:-8]),
     "corrupt gzip": gzipped(ZIPPED[:-8] + bytes(8)),
     "gzip and more": gzipped(ZIPPED + b"x"),
     "not gzip": gzipped(MATRIX),
+}
+FALSE_BODIES = {
     "unknown coding": json_answer(MATRIX, "Content-Encoding: br"),
     "cut JSON": json_answer(MATRIX[:-1]),
     "HTML": json_answer(b"<html>log in</html>"),
@@ -147,6 +149,17 @@ async def looks_whole(reader: asyncio.StreamReader) -> bool:
             return parse(await reader.read()).status < 400
     except (ConnectionError, http.client.IncompleteRead):
         return False
+
+
+@pytest.mark.parametrize("name", BELIED_CODINGS)
+async def test_a_body_that_belies_its_coding_is_refused(name: str) -> None:
+    async with Scripted(then_good(BELIED_CODINGS[name])) as upstream, listening(source(upstream.url)) as millpond:
+        reply = await millpond.ask(f"/ds/prom{QUERY_RANGE}", "Accept-Encoding: gzip")
+        assert (reply.status, reply.x_cache) == (502, "MISS")
+        assert reply.headers["Cache-Status"] == "millpond; fwd=uri-miss; detail=coding"
+        good = await millpond.ask(f"/ds/prom{QUERY_RANGE}")
+        assert (good.x_cache, good.body) == ("MISS", MATRIX)
+        assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize("name", FALSE_BODIES)

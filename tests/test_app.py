@@ -133,6 +133,27 @@ async def answer(request: web.Request) -> web.Response:
     return web.Response(body=SUCCESS, content_type="application/json")
 
 
+async def test_draining_closes_websockets(tmp_path: Path) -> None:
+    async def tail(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for _ in socket:
+            pass
+        return socket
+
+    live = web.Application()
+    live.router.add_get("/tail", tail)
+    async with (
+        TestServer(live) as server,
+        running(config(on("a", str(server.make_url("")).rstrip("/"))), tmp_path) as app,
+        app.client.ws_connect(f"{app.url}/ds/a/tail") as socket,
+    ):
+        draining = asyncio.ensure_future(app.app.drain())
+        message = await socket.receive()
+        assert (message.type, socket.close_code) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.GOING_AWAY)
+        await draining
+
+
 async def test_draining_answers_what_was_accepted_and_ends_its_connections(
     slow: tuple[SlowSource, str], tmp_path: Path
 ) -> None:

@@ -42,14 +42,16 @@ class DataHandler:
         self._sources = sources
         self._settings = settings
         self._metrics = metrics
-        self._draining = False
+        self._draining = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     def drain(self) -> None:
-        """From now on every answer ends its connection, so that keep-alive clients go elsewhere by themselves."""
-        self._draining = True
+        """From now on every answer ends its connection, so that keep-alive clients go elsewhere by themselves; WebSockets
+        are closed.
+        """
+        self._draining.set()
 
     async def idle(self, seconds: float) -> bool:
         """Wait until no request is in flight, at most so long; whether there is none."""
@@ -84,7 +86,7 @@ class DataHandler:
             try:
                 if framing.is_websocket(request):
                     self._metrics.upgraded(uid=source.config.uid)
-                    return await bridge(request, source, incoming)
+                    return await bridge(request, source, incoming, self._draining)
                 reply = await self._pipeline.answer(source, incoming)
             except MillpondError as error:
                 return self._refuse(request, error, began, ends=incoming.holds_back)
@@ -123,7 +125,7 @@ class DataHandler:
 
     def _end(self, response: web.StreamResponse, *, ends: bool) -> None:
         """Let the connection end with this answer, if it has to."""
-        if ends or self._draining:
+        if ends or self._draining.is_set():
             response.force_close()
 
     def _count(self, source: SourceRuntime, reply: Reply, began: float, size_bytes: int) -> None:

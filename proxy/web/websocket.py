@@ -17,12 +17,18 @@ _HANDSHAKE = frozenset(
     ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol")
 )
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_NEVER_SENT = frozenset((1005, 1006, 1015))
+"""Codes that say how a connection ended without one (RFC 6455 §7.4.1)."""
 
 Side = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 
 
-async def bridge(request: web.BaseRequest, source: SourceRuntime, incoming: ClientRequest) -> web.StreamResponse:
-    """Join the client to the source until one of them closes. Raises UpstreamError; a refused handshake is relayed."""
+async def bridge(
+    request: web.BaseRequest, source: SourceRuntime, incoming: ClientRequest, draining: asyncio.Event
+) -> web.StreamResponse:
+    """Join the client to the source until one of them closes, or this process is `draining`. Raises UpstreamError; a
+    refused handshake is relayed.
+    """
     offered = tuple(
         token.strip() for value in request.headers.getall("Sec-WebSocket-Protocol", ()) for token in value.split(",")
     )
@@ -39,23 +45,28 @@ async def bridge(request: web.BaseRequest, source: SourceRuntime, incoming: Clie
             protocols=chosen, autoping=False, max_msg_size=_MAX_MESSAGE_BYTES, timeout=10.0, compress=False
         )
         await client.prepare(request)
-        await _join(client, upstream)
+        await _join(client, upstream, draining)
         return client
 
 
-async def _join(client: web.WebSocketResponse, upstream: aiohttp.ClientWebSocketResponse) -> None:
+async def _join(
+    client: web.WebSocketResponse, upstream: aiohttp.ClientWebSocketResponse, draining: asyncio.Event
+) -> None:
     """When either side ends, so does the other, with the same code."""
-    directions = {
+    ends = {
         asyncio.ensure_future(_pump(client, upstream)),
         asyncio.ensure_future(_pump(upstream, client)),
+        asyncio.ensure_future(draining.wait()),
     }
     try:
-        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for direction in directions:
-            direction.cancel()
-        await asyncio.gather(*directions, return_exceptions=True)
+        for end in ends:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
     code = client.close_code or upstream.close_code or aiohttp.WSCloseCode.GOING_AWAY
+    if code in _NEVER_SENT:
+        code = aiohttp.WSCloseCode.GOING_AWAY
     for side in (client, upstream):
         with suppress(ConnectionError, RuntimeError):
             await side.close(code=code)

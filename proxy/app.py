@@ -28,13 +28,15 @@ from .web import admin, caching_api, datasources_api, ops
 from .web.access import Access, ensure_admin_token
 from .web.cleaning import Cleaner
 from .web.data import DataHandler
-from .web.guard import GuardedServer, require_c_parser
+from .web.guard import GuardedAppRunner, GuardedServer, require_c_parser
 
 _log = logging.getLogger(__name__)
 _MB = 1024 * 1024
 _BACKLOG = 1024
 _LINGER_SECONDS = 1.0
 """How long a draining process still accepts, answering with `Connection: close`, so that keep-alive clients leave."""
+_STORES = ("backend", "redis", "memory", "max_value_mb", "connection_timeout_ms", "read_timeout_ms", "write_timeout_ms")
+"""The keys of `caching` by which the stores were opened."""
 _CLOSE_SECONDS = 1.0
 """What a connection gets to end by itself once the drain is over."""
 
@@ -129,7 +131,7 @@ class App:
             *datasources_api.routes(self.book, lambda: self.sources.current, self.access),
             *ops.routes(readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload),
         ]
-        admin_runner = web.AppRunner(admin.application(routes), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        admin_runner = GuardedAppRunner(admin.application(routes), shutdown_timeout=_CLOSE_SECONDS)
         await self._listen("admin", admin_runner, self._config.server.admin_listen)
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again
@@ -266,11 +268,8 @@ def _admin_token(data_dir: Path) -> str:
 
 
 def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
-    fixed = {
-        "server": (old.server, new.server),
-        "caching.backend": (old.caching.backend, new.caching.backend),
-        "caching.redis": (old.caching.redis, new.caching.redis),
-        "caching.memory": (old.caching.memory, new.caching.memory),
+    fixed = {"server": (old.server, new.server)} | {
+        f"caching.{key.removesuffix('_ms')}": (getattr(old.caching, key), getattr(new.caching, key)) for key in _STORES
     }
     changed = tuple((path, "changes only with a restart") for path, (was, is_now) in fixed.items() if was != is_now)
     if changed:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.config.schema import Config, Source, SourceCache, Tls
+from proxy.config.schema import Caching, Config, Duration, Source, SourceCache, Tls
 from proxy.errors import ConfigError
 
 from .engine.stack import SUCCESS, SlowSource
@@ -92,6 +92,20 @@ async def test_a_reload_that_cannot_be_used_changes_nothing(slow: tuple[SlowSour
         assert 'millpond_config_reloads_total{result="failed"} 1.0' in await app.metrics()
 
 
+@pytest.mark.parametrize(
+    ("key", "caching"),
+    [("max_value_mb", Caching(max_value_mb=1)), ("read_timeout", Caching(read_timeout_ms=Duration(1)))],
+)
+async def test_a_reload_refuses_what_needs_a_restart(
+    slow: tuple[SlowSource, str], tmp_path: Path, key: str, caching: Caching
+) -> None:
+    _, url = slow
+    async with running(config(on("a", url)), tmp_path) as app:
+        with pytest.raises(ConfigError, match=f"caching.{key}: changes only with a restart"):
+            await app.reload(Config(datasources=(on("b", url),), caching=caching))
+        assert await status(app, f"/ds/a{RANGE}") == 200
+
+
 async def test_a_source_answers_to_its_uid_first_and_then_to_its_id(
     slow: tuple[SlowSource, str], tmp_path: Path
 ) -> None:
@@ -131,6 +145,21 @@ async def test_ready_names_a_source_that_is_down_until_it_answers_again(tmp_path
 
 async def answer(request: web.Request) -> web.Response:
     return web.Response(body=SUCCESS, content_type="application/json")
+
+
+async def test_a_broken_request_to_the_admin_listener_is_answered_in_json_and_leaves_no_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(config(), tmp_path) as app:
+        host, _, port = app.admin_url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\x00\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert head.split()[1] == b"400"
+        assert b"\r\nContent-Type: application/json" in head
+        assert b'"message"' in body
+        assert "secret" not in caplog.text
 
 
 async def test_draining_closes_websockets(tmp_path: Path) -> None:

@@ -33,8 +33,6 @@ _TOO_LARGE = (
     b'Content-Length: 53\r\n\r\n{"message":"The head of the request is over 256 KiB"}'
 )
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -179,15 +177,24 @@ class GuardedHandler(RequestHandler):
 
 
 class GuardedServer(web.Server):
-    """`web.Server` with guarded connections. Bodies reach the handler as they were sent, their coding not undone."""
+    """`web.Server` with guarded connections. Unless it `passes_on`, bodies reach the handler with their coding undone, and
+    a client that leaves does not cancel what it has begun.
+    """
 
-    def __init__(self, handler: Handler, patience: Patience | None = None) -> None:
-        super().__init__(handler, handler_cancellation=True)
+    def __init__(
+        self,
+        handler: Callable[..., Awaitable[web.StreamResponse]],
+        patience: Patience | None = None,
+        *,
+        request_factory: Callable[..., web.BaseRequest] | None = None,
+        passes_on: bool = True,
+    ) -> None:
+        super().__init__(handler, request_factory=request_factory, handler_cancellation=passes_on)
         self._patience = patience or Patience()
         self._options = {
             "keepalive_timeout": self._patience.idle_seconds,
             "access_log": None,
-            "auto_decompress": False,
+            "auto_decompress": not passes_on,
             "max_line_size": MAX_LINE_BYTES,
             "max_field_size": MAX_LINE_BYTES,
             "max_headers": MAX_FIELDS,
@@ -207,3 +214,11 @@ class GuardedServer(web.Server):
                 connection.sweep(now, self._patience)
         again = self._patience.sweep_seconds
         self._sweeping = self._loop.call_later(again, self._sweep) if connections else None
+
+
+class GuardedAppRunner(web.AppRunner):
+    """An application behind guarded connections."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        return GuardedServer(server.request_handler, request_factory=server.request_factory, passes_on=False)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -210,3 +211,9 @@ def test_the_words_of_the_glossary_are_the_codes() -> None:
     assert len(words) > 20
     assert [word for word in words if not re.search(rf"\b{re.escape(word.lower())}", code)] == []
     assert all(row[1] for row in rows)
+
+
+def test_the_layers_in_the_readme_are_those_that_are_held() -> None:
+    contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["name"] == "Layers"]
+    assert " > ".join(layers).replace("proxy.", "") in text("README.md")

@@ -5,6 +5,7 @@ again. All of that is off (the numbers T6 to T12 in the tests of traps): a proxy
 """
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -317,8 +318,8 @@ def _data(body: bytes | AsyncIterator[bytes]) -> object:
 def _fixed_headers(source: Source) -> Pairs:
     headers = [(name, str(value)) for name, value in source.headers.items()]
     if source.basic_auth is not None:
-        basic = aiohttp.BasicAuth(source.basic_auth.username, str(source.basic_auth.password), encoding="utf-8")
-        headers.append(("Authorization", basic.encode()))
+        credentials = f"{source.basic_auth.username}:{source.basic_auth.password!s}"
+        headers.append(("Authorization", f"Basic {b64encode(credentials.encode()).decode()}"))
     return tuple(headers)
 
 

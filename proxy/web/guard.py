@@ -103,6 +103,8 @@ class GuardedHandler(RequestHandler):
 
     def _reads_head(self) -> bool:
         """Whether what comes is of no body: nobody is served, or whoever is has sent all of it."""
+        if self._upgraded:
+            return False
         if self._current_request is not None:
             return self._current_request.content.is_eof()
         return self._waiter is not None and not self._waiter.done()

@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from proxy.config.schema import BasicAuth, Secret
 from tests.servers.listener import (
     HANGS_SECONDS,
     LABELS,
@@ -210,9 +211,16 @@ async def test_a_redirect_is_passed_on_and_not_followed(status: str, location: s
         assert trap.connections == 0
 
 
-async def test_a_source_that_is_not_there_is_named_and_the_others_answer() -> None:
+async def test_a_source_that_is_not_there_is_named_and_the_others_answer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    secret = Secret("canary")
     async with Scripted(GOOD) as upstream:
-        gone = source(f"http://127.0.0.1:{free_port()}/secret-path", "gone", basic_auth=None)
+        gone = source(
+            f"http://127.0.0.1:{free_port()}/canary",
+            "gone",
+            basic_auth=BasicAuth(username="canary", password=secret),
+            headers={"X-Key": secret},
+        )
         async with listening(gone, source(upstream.url)) as millpond:
             for target in (QUERY_RANGE, "/x"):
                 reply = await millpond.ask(f"/ds/gone{target}")
@@ -222,6 +230,7 @@ async def test_a_source_that_is_not_there_is_named_and_the_others_answer() -> No
                     "dataSourceUID": "gone",
                 }
             assert (await millpond.ask(f"/ds/prom{QUERY_RANGE}")).status == 200
+    assert "canary" not in caplog.text
 
 
 async def test_two_sources_do_not_share_their_waits() -> None:

@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from proxy.config.schema import BasicAuth, Secret
+from proxy.web.guard import GuardedHandler, Patience
 from tests.servers.listener import HANGS_SECONDS, MATRIX, QUERY_RANGE, listening, parse, read_all, source
 from tests.servers.process import free_port
 from tests.servers.scripted import Connection, Scripted, Seen, answer, chunk, json_answer
@@ -217,6 +219,23 @@ async def test_a_websocket_passes_live_both_ways_and_ends_as_the_source_ends_it(
                 await socket.close()
 
 
+async def test_what_comes_over_a_websocket_is_no_head() -> None:
+    urls: list[str] = []
+    async with (
+        tailing(urls),
+        listening(source(urls[0], type="loki")) as millpond,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"http://127.0.0.1:{millpond.port}/ds/prom/loki/api/v1/tail") as socket,
+    ):
+        await socket.receive_str()
+        [connection] = millpond.server.connections
+        assert isinstance(connection, GuardedHandler)
+        for letter in "abcdefgh":
+            await socket.send_str(letter * 100_000)
+            assert await socket.receive_str() == letter.upper() * 100_000
+            connection.sweep(asyncio.get_running_loop().time() + 3600, Patience())
+
+
 async def test_a_refused_websocket_is_refused_with_the_source_s_status() -> None:
     urls: list[str] = []
     async with tailing(urls), listening(source(urls[0], type="loki", max_concurrent=1)) as millpond:
@@ -262,3 +281,15 @@ async def test_head_then_get_and_a_range_then_get_give_the_whole() -> None:
             reply = await millpond.ask(target)
             assert (reply.status, reply.x_cache, reply.body) == (200, x_cache, MATRIX)
         assert (await millpond.ask(target, "Range: bytes=0-4")).status == 206
+
+
+async def test_the_configuration_s_credentials_go_to_the_source_instead_of_the_client_s() -> None:
+    basic_auth = BasicAuth(username="ü", password=Secret("p:w"))
+    async with Scripted(json_answer(MATRIX)) as upstream:
+        configured = source(upstream.url, basic_auth=basic_auth, headers={"X-Key": Secret("ours")})
+        async with listening(configured) as millpond:
+            for target in ("/x", QUERY_RANGE):
+                await millpond.ask(f"/ds/prom{target}", "Authorization: Bearer theirs", "X-Key: theirs")
+    for seen in upstream.requests:
+        assert seen.headers.getall("Authorization") == ["Basic w7w6cDp3"]
+        assert seen.headers.getall("X-Key") == ["ours"]

@@ -48,7 +48,9 @@ async def test_t7_a_cut_gzip_body_is_no_whole_answer_and_a_bomb_is_not_undone() 
             async with listening(source(upstream.url)) as millpond:
                 for target in (QUERY_RANGE, QUERY_RANGE, "/x"):
                     reply = await millpond.ask(f"/ds/prom{target}", "Accept-Encoding: gzip")
-                    assert (reply.x_cache != "HIT", reply.body == sent) == (True, True)
+                    refused = sent is cut and target != "/x"  # what is not kept passes as it comes
+                    assert (reply.status, reply.x_cache != "HIT") == (502 if refused else 200, True)
+                    assert refused or reply.body == sent
     assert codings.decode("gzip", cut, 1 << 20) == codings.Undecodable()
     assert codings.decode("gzip", bomb, 1 << 20) == codings.Undecodable(too_large=True)
 

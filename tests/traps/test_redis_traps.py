@@ -35,9 +35,11 @@ class Broken:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await reader.read(65536):
+            while data := await reader.read(65536):
                 if self.says is not None:
-                    writer.write(self.says)
+                    writer.write(
+                        self.says * max(1, data.count(b"\r\n*") + data.startswith(b"*"))
+                    )  # a pipeline's commands
         except ConnectionError:
             pass
         finally:

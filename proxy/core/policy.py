@@ -3,41 +3,65 @@
 import re
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from .headers import HeaderRules, varies_outside_key
 from .model import Headers, Kind, Reason
 
-_CONDITIONAL = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range")
+_CONDITIONAL = frozenset("range if-match if-none-match if-modified-since if-unmodified-since if-range".split())
 
-_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+_OVERRIDES = frozenset("x-http-method-override x-http-method x-method-override".split())
 """Some frameworks carry these out instead of the method of the request line: it may be a write."""
+
+_RULE = "x-rule-"
+_TELLING = (
+    _CONDITIONAL
+    | _OVERRIDES
+    | frozenset(
+        "accept authorization cache-control content-encoding content-type fromalert upgrade x-cache-skip".split()
+    )
+)
 
 _CHARSET = re.compile(r"charset\*?\s*=\s*[\"']?([^\"';\s]*)", re.IGNORECASE)
 
 
 def lookup_refusal(headers: Headers, query: str, *, honour_no_cache: bool) -> Reason | None:
     """Why a request is not answered from the cache, whatever its source and route."""
-    if headers.get("X-Cache-Skip") == "true":
+    told = {_telling(name) for name in headers}
+    if "x-cache-skip" in told and headers["X-Cache-Skip"] == "true":
         return Reason.SKIP
-    if honour_no_cache and _directives(headers).keys() & {"no-store", "no-cache"}:
+    if honour_no_cache and "cache-control" in told and _directives(headers).keys() & {"no-store", "no-cache"}:
         return Reason.NO_STORE
-    if "FromAlert" in headers or "\nx-rule-" in "\n".join(("", *headers)).lower():
+    if "fromalert" in told or _RULE in told:
         return Reason.ALERT
-    if "Upgrade" in headers:
+    if "upgrade" in told:
         return Reason.UPGRADE
-    if "text/event-stream" in ",".join(headers.getall("Accept", ())).lower() or _is_grpc(headers):
+    if "accept" in told and "text/event-stream" in ",".join(headers.getall("Accept")).lower():
         return Reason.STREAM
-    if any(name in headers for name in _CONDITIONAL):
+    if "content-type" in told and headers["Content-Type"].lower().startswith("application/grpc"):
+        return Reason.STREAM
+    if not told.isdisjoint(_CONDITIONAL):
         return Reason.CONDITIONAL
-    if "X-Amz-Signature=" in query or any(value.startswith("AWS4-") for value in headers.getall("Authorization", ())):
+    if "X-Amz-Signature=" in query:
         return Reason.SIGNED
-    if any(name in headers for name in _OVERRIDES):
+    if "authorization" in told and any(value.startswith("AWS4-") for value in headers.getall("Authorization")):
+        return Reason.SIGNED
+    if not told.isdisjoint(_OVERRIDES):
         return Reason.METHOD
-    if "Content-Encoding" in headers:
+    if "content-encoding" in told:
         return Reason.BODY
-    if not _is_read_alike(headers.getall("Content-Type", ())):
+    if "content-type" in told and not _is_read_alike(headers.getall("Content-Type")):
         return Reason.CONTENT_TYPE
     return None
+
+
+@lru_cache(maxsize=1024)
+def _telling(name: str) -> str:
+    """The name in lower case where it can be a reason, else ""; one for all of an alert rule's."""
+    lower = name.lower()
+    if lower.startswith(_RULE):
+        return _RULE
+    return lower if lower in _TELLING else ""
 
 
 def head_refusal(status: int, headers: Headers, rules: HeaderRules) -> Reason | None:
@@ -111,7 +135,3 @@ def _directives(headers: Headers) -> dict[str, str]:
 
 def _seconds(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def _is_grpc(headers: Headers) -> bool:
-    return headers.get("Content-Type", "").lower().startswith("application/grpc")

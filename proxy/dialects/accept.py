@@ -1,5 +1,7 @@
 """The representation that a client asks for, as a class: equal classes may share an answer."""
 
+from functools import lru_cache
+
 from ..core.model import Headers
 
 JSON = "json"
@@ -14,7 +16,11 @@ def accept_class(headers: Headers) -> str:
 
     A browser's `application/json, text/plain, */*`, a Go client's absent header and `*/*` are one class.
     """
-    values = headers.getall("Accept", ())
+    return _class_of(tuple(headers.getall("Accept", ())))
+
+
+@lru_cache(maxsize=256)
+def _class_of(values: tuple[str, ...]) -> str:
     ranges = [part.strip().lower() for value in values for part in value.split(",") if part.strip()]
     if not ranges or _prefers_json(ranges):
         return JSON

@@ -6,6 +6,7 @@ under another name is how a cache is poisoned.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -63,6 +64,10 @@ def read_form(request: Request) -> Parameters | Pass:
 
 def parse(encoded: str) -> Parameters | None:
     """Pairs in their order; None for what parsers read differently: a bare `;`, an invalid escape."""
+    return _remembered(encoded) if len(encoded) <= _REMEMBERED_CHARS else _parse(encoded)
+
+
+def _parse(encoded: str) -> Parameters | None:
     if ";" in encoded or _INVALID_ESCAPE.search(encoded):
         return None
     pairs = []
@@ -71,6 +76,12 @@ def parse(encoded: str) -> Parameters | None:
             name, _, value = field.partition("=")
             pairs.append((_decode(name), _decode(value)))
     return tuple(pairs)
+
+
+_remembered = lru_cache(maxsize=512)(_parse)
+"""A dashboard asks the same again and again."""
+_REMEMBERED_CHARS = 4096
+"""Longer ones would make the memory of it a burden: this is 512 times a few of these."""
 
 
 def canonical(

@@ -1,6 +1,7 @@
 """The media type of a request's body, where every server reads the same one out of its headers."""
 
 import re
+from functools import lru_cache
 
 from ..core.model import Headers
 
@@ -17,7 +18,10 @@ def media_type(headers: Headers) -> str:
     answer to another question. So a parameter other than UTF-8's is not understood, and neither is a repeated header.
     """
     values = headers.getall("Content-Type", ())
-    if len(values) != 1:
-        return ""
-    found = _PLAIN.fullmatch(values[0].strip().lower())
+    return _read(values[0]) if len(values) == 1 else ""
+
+
+@lru_cache(maxsize=256)
+def _read(value: str) -> str:
+    found = _PLAIN.fullmatch(value.strip().lower())
     return found[1] if found else ""

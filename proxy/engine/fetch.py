@@ -38,7 +38,7 @@ class Fetcher:
 
     async def land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
         """Never raises for what a source can do."""
-        with source.upstream.used():
+        with source.upstream.in_use:
             return await self._land(source, lookup)
 
     async def _land(self, source: SourceRuntime, lookup: Lookup) -> Landed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..core import paths, policy
 from ..core.codings import accepts_gzip
-from ..core.headers import Sorted, pass_headers, sort_headers
+from ..core.headers import pass_headers, sort_headers
 from ..core.key import digest
 from ..core.model import Call, Key, Kind, Pairs, Pass, Reason, Request, Route
 from ..settings.model import SourceSettings
@@ -27,8 +27,23 @@ class Lookup:
     route: str
     key: Key
     ttl_ms: int
-    outgoing: Outgoing
     accepts_gzip: bool
+    method: str
+    target: str
+    forward: Pairs
+    body: bytes
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """Made when it is asked for: a hit asks nobody."""
+        return Outgoing(
+            method=self.method,
+            target=self.target,
+            headers=_read_headers(self.forward, gzip=self.accepts_gzip, has_body=self.method != "GET"),
+            body=self.body,
+            read_only=True,
+            bounded=True,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +77,6 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         return _pass(source, incoming, reason or Reason.ROUTE, read_only=read_only, route=route, kind=kind)
 
     sorted_headers = sort_headers(incoming.headers, source.rules)
-    gzip = accepts_gzip(incoming.headers.get("Accept-Encoding"))
     return Lookup(
         call=call,
         route=route.name,
@@ -77,15 +91,11 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
             ),
         ),
         ttl_ms=call_ttl_ms(settings, call),
-        outgoing=Outgoing(
-            method=incoming.method,
-            target=_target(incoming),
-            headers=_read_headers(sorted_headers, gzip=gzip, has_body=incoming.method != "GET"),
-            body=body,
-            read_only=True,
-            bounded=True,
-        ),
-        accepts_gzip=gzip,
+        accepts_gzip=accepts_gzip(incoming.headers.get("Accept-Encoding")),
+        method=incoming.method,
+        target=_target(incoming),
+        forward=sorted_headers.forward,
+        body=body,
     )
 
 
@@ -146,11 +156,11 @@ def _target(incoming: Incoming) -> str:
     return f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
 
 
-def _read_headers(sorted_headers: Sorted, *, gzip: bool, has_body: bool) -> Pairs:
+def _read_headers(forward: Pairs, *, gzip: bool, has_body: bool) -> Pairs:
     """The source is asked for the one coding that this client takes and that we can check, keep and undo.
 
     The type of a body that is not there is in no key, and some sources answer in it: it is cut.
     """
     ours = ("accept-encoding",) if has_body else ("accept-encoding", "content-type")
     coding = ("Accept-Encoding", "gzip" if gzip else "identity")
-    return (*(pair for pair in sorted_headers.forward if pair[0].lower() not in ours), coding)
+    return (*(pair for pair in forward if pair[0].lower() not in ours), coding)

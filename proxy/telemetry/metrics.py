@@ -84,6 +84,7 @@ class Metrics:
         self._reload_time.set_to_current_time()
         # prometheus_client looks a child up under a lock and by str() of each label: remembered, it costs a dict get.
         self._answered_children = cache(self._children)
+        self._saved_child: Callable[[str], Counter] = cache(lambda uid: self._saved.labels(uid))
 
     def answered(
         self,
@@ -149,7 +150,7 @@ class Metrics:
         self._upstream_errors.labels(uid, kind).inc()
 
     def saved(self, *, uid: str, seconds: float) -> None:
-        self._saved.labels(uid).inc(seconds)
+        self._saved_child(uid).inc(seconds)
 
     def store_failed(self, *, operation: str, kind: str) -> None:
         self._store_errors.labels(operation, kind).inc()

@@ -6,8 +6,7 @@ again. All of that is off (the numbers T6 to T12 in the tests of traps): a proxy
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -22,6 +21,7 @@ from ..errors import UpstreamBusy, UpstreamError
 from .failure import died_before_answering, failure, malformed, not_as_coded, timed_out
 from .sending import Deadline, Sending, earlier
 from .session import Reuse, open_session
+from .users import Users
 
 _IN_ONE_PIECE_BYTES = 1024 * 1024
 
@@ -126,9 +126,8 @@ class Upstream:
     def __init__(self, source: Source, on_failure: OnFailure = lambda uid, error: None) -> None:
         self._source = source
         self._on_failure = on_failure
-        self._users = 0
-        self._unused = asyncio.Event()
-        self._unused.set()
+        self.in_use = Users()
+        """Entered while a call is under way that may yet ask this source: it is not retired before."""
         self.failing = False
         self._uid = source.uid
         self._base = source.url.rstrip("/")
@@ -147,22 +146,10 @@ class Upstream:
             if session is not None:
                 await session.close()
 
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """While a call is under way that may yet ask this source: it is not retired before."""
-        self._users += 1
-        self._unused.clear()
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._unused.set()
-
     async def retire(self) -> None:
         """Close when nobody uses it any more."""
         try:
-            await self._unused.wait()
+            await self.in_use.none()
         finally:
             await self.close()
 

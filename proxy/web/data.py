@@ -19,6 +19,7 @@ from ..errors import MillpondError, UpstreamError
 from ..settings.model import Snapshot
 from ..telemetry.logs import redact_query
 from ..telemetry.metrics import Metrics
+from ..upstream.users import Users
 from . import framing
 from .guard import SERVER, GuardedHandler
 from .incoming import ClientRequest, expects_continue
@@ -43,9 +44,7 @@ class DataHandler:
         self._settings = settings
         self._metrics = metrics
         self._draining = asyncio.Event()
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._in_flight = Users()
 
     def drain(self) -> None:
         """From now on every answer ends its connection, so that keep-alive clients go elsewhere by themselves; WebSockets
@@ -57,18 +56,13 @@ class DataHandler:
         """Wait until no request is in flight, at most so long; whether there is none."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        return self._idle.is_set()
+                await self._in_flight.none()
+                return True
+        return False
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._in_flight += 1
-        self._idle.clear()
-        try:
+        with self._in_flight:
             return await self._handle(request, time.monotonic())
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
 
     async def _handle(self, request: web.BaseRequest, began: float) -> web.StreamResponse:
         try:
@@ -82,7 +76,7 @@ class DataHandler:
         except MillpondError as error:
             return self._refuse(request, error, began, ends=expects_continue(request))
         incoming = ClientRequest(request, path, target.query)
-        with source.upstream.used():
+        with source.upstream.in_use:
             try:
                 if framing.is_websocket(request):
                     self._metrics.upgraded(uid=source.config.uid)

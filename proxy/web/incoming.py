@@ -30,6 +30,11 @@ class ClientRequest:
             return b""
         if (self._request.content_length or 0) > limit_bytes:
             return None
+        content = self._request.content
+        if content.is_eof() and content.exception() is None:  # all of it is here already, as nearly always
+            self.holds_back = False
+            self._body = content.read_nowait()
+            return self._body if len(self._body) <= limit_bytes else None
         self._continue()
         body = bytearray()
         while chunk := await self._chunk():

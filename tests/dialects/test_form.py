@@ -182,3 +182,11 @@ def test_no_dialect_takes_two_questions_for_one(name: str, data: st.DataObject) 
         found = route.read(asked)
         if isinstance(found, Call):
             assert said(asked) == said(seen.setdefault(found.parts, asked))
+
+
+@pytest.mark.parametrize("length", [10, 4000, 5000, 100_000])
+def test_a_form_of_any_length_is_read_each_time_alike(length: int) -> None:
+    encoded = f"a=%C3%A9+{'x' * length}&b=1&a=2"
+    expected = (("a", f"é {'x' * length}"), ("b", "1"), ("a", "2"))
+    assert [parse(encoded), parse(encoded)] == [expected, expected]
+    assert parse(f"{encoded};") is None

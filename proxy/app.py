@@ -119,8 +119,7 @@ class App:
         require_c_parser()
         data_dir = Path(self._config.server.data_dir)
         _make_data_dir(data_dir)
-        if not self._config.auth.tokens:
-            self.access.admit(_admin_token(data_dir))
+        self._admit_generated_token(self._config)
         await self.store.start()
         await self.book.start()
         self._serve_sources(await self.sources.prepare(self._config))
@@ -136,6 +135,10 @@ class App:
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again
         self.readiness.phase = ops.Phase.READY
+
+    def _admit_generated_token(self, config: Config) -> None:
+        if not config.auth.tokens:
+            self.access.admit(_admin_token(Path(config.server.data_dir)))
 
     def reload_soon(self) -> None:
         """SIGHUP: `reload`, whose failure is logged and counted."""
@@ -153,6 +156,7 @@ class App:
             try:
                 config = await asyncio.to_thread(self._load)
                 _refuse_what_needs_a_restart(self._config, config)
+                self._admit_generated_token(config)
                 sources = await self.sources.prepare(config)
             except MillpondError as error:
                 self.metrics.reloaded(ok=False)

@@ -1,6 +1,7 @@
 """The application's life: reload, readiness, and the end."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.config.schema import Caching, Config, Duration, Source, SourceCache, Tls
+from proxy.config.schema import Auth, Caching, Config, Duration, Source, SourceCache, Tls, Token
 from proxy.errors import ConfigError
+from proxy.web.access import Action, read_admin_token
 
 from .engine.stack import SUCCESS, SlowSource
 from .servers.application import Application, running
@@ -104,6 +106,24 @@ async def test_a_reload_refuses_what_needs_a_restart(
         with pytest.raises(ConfigError, match=f"caching.{key}: changes only with a restart"):
             await app.reload(Config(datasources=(on("b", url),), caching=caching))
         assert await status(app, f"/ds/a{RANGE}") == 200
+
+
+async def test_a_reload_that_takes_the_last_token_out_brings_the_generated_one(tmp_path: Path) -> None:
+    everything = {action.value: ["datasources:*"] for action in Action}
+    token = Token(name="one", sha256=hashlib.sha256(b"secret").hexdigest(), permissions=everything)
+    sources = (on("a", "http://127.0.0.1:9"),)
+
+    async def allowed(token: str | None) -> bool:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with app.client.get(f"{app.admin_url}/api/datasources/a/cache", headers=headers) as response:
+            return response.status == 200
+
+    async with running(Config(datasources=sources, auth=Auth(tokens=(token,))), tmp_path) as app:
+        assert read_admin_token(tmp_path) is None
+        await app.reload(Config(datasources=sources))
+        assert [await allowed("secret"), await allowed(read_admin_token(tmp_path))] == [False, True]
+        await app.reload(Config(datasources=sources, auth=Auth(tokens=(token,))))
+        assert [await allowed("secret"), await allowed(read_admin_token(tmp_path))] == [True, False]
 
 
 async def test_a_source_answers_to_its_uid_first_and_then_to_its_id(

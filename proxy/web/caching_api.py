@@ -4,6 +4,7 @@ A request is checked in one order: who asks, whether they may, whether the sourc
 do nothing learns nothing.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,8 @@ from ..settings.model import CacheConfig, SourceSettings
 from .access import Access, Action
 from .cleaning import Cleaner
 from .strict_json import parse_object
+
+_log = logging.getLogger(__name__)
 
 PREFIXES = ("/api/datasources/{uid}", "/api/datasources/uid/{uid}")
 MAX_BODY_BYTES = 64 * 1024
@@ -75,7 +78,11 @@ async def _handle(
     if source is None:
         raise NotFound("Data source not found")
     _check_content_type(request)
-    return await operation(api, request, source)
+    answer = await operation(api, request, source)
+    if action is Action.WRITE:
+        extra = {"datasource": "all" if _affects_all(operation, request) else source.uid, "token": caller.name}
+        _log.info(_MESSAGES[operation], extra=extra)
+    return answer
 
 
 def _affects_all(operation: _Operation, request: web.Request) -> bool:
@@ -128,6 +135,7 @@ async def _clean(api: _Api, request: web.Request, source: SourceSettings) -> web
     return _answer(CLEANED, source)
 
 
+_MESSAGES: dict[_Operation, str] = {_set: UPDATED, _enable: ENABLED, _disable: DISABLED, _clean: CLEANED}
 _OPERATIONS: tuple[tuple[str, str, Action, _Operation], ...] = (
     (hdrs.METH_GET, "/cache", Action.READ, _get),
     (hdrs.METH_POST, "/cache", Action.WRITE, _set),

@@ -34,9 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
-        return command(parsed)
+        status = command(parsed)
+        sys.stdout.flush()
     except ConfigError as error:
         return _print_problems(error, getattr(parsed, "file", None) or getattr(parsed, "config", None))
+    except BrokenPipeError:  # who reads has seen enough: `millpond openapi | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes once more as it ends
+        return 1
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -261,6 +261,15 @@ def test_openapi_prints_the_document_that_is_served(run: Run) -> None:
     assert json.loads(result.output) == document()
 
 
+@pytest.mark.parametrize("command", ["openapi", "print-config"])
+def test_a_reader_that_leaves_is_no_crash(command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run([*PROGRAMS[1], command], stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (1, b"")
+
+
 def test_serve_with_what_cannot_be_used_starts_nothing(run: Run, tmp_path: Path) -> None:
     result = run("--upstream", "localhost:9090")
     assert result.status == 1

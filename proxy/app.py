@@ -177,7 +177,8 @@ class App:
         for uid, source in sources.by_uid.items():
             path = "/" if source.config.owns_root else f"/ds/{uid}"
             caching = "on" if source.limits.enabled and settings[uid].config.enabled else "off"
-            _log.info("data source", extra={"uid": uid, "type": source.config.type, "path": path, "caching": caching})
+            about = {"type": source.config.type, "url": source.config.url, "path": path, "caching": caching}
+            _log.info("data source", extra={"uid": uid} | about)
 
     async def drain(self) -> None:
         """Not ready at once; for a moment every answer ends its connection; then nothing new is accepted, and what is in
@@ -218,14 +219,19 @@ class App:
         try:
             await site.start()
         except OSError as error:
+            key = "server.listen" if name == "data" else "server.admin_listen"
             raise MillpondError(
-                f"cannot listen on {address} ({error.strerror}); free it or set another `server` address"
+                f"cannot listen on {address}: {_reason(error)}; free it, or set {key} to a free address of this machine"
             ) from error
         for bound in runner.addresses:
-            _log.info(
-                "listening",
-                extra={"listener": name, "address": f"{bound[0]}:{bound[1]}", "version": __version__},
-            )
+            shown = f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
+            _log.info("listening", extra={"listener": name, "address": shown, "version": __version__})
+
+
+def _reason(error: OSError) -> str:
+    """asyncio puts a sentence of its own in place of the system's; a resolver's error has a negative number."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else str(error.strerror or error)
 
 
 def _store(config: Config, metrics: Metrics) -> Store:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -288,11 +289,26 @@ def test_serve_warns_in_the_form_of_the_log(start_millpond: StartMillpond, log_f
 
 def test_a_taken_port_is_told_in_a_line(start_millpond: StartMillpond, tmp_path: Path) -> None:
     server = start_millpond("--upstream", "http://127.0.0.1:9")
-    arguments = ("--listen", f"127.0.0.1:{server.port}", "--admin-listen", f"127.0.0.1:{free_port()}")
-    result = start(PROGRAMS[1], *arguments, "--data-dir", str(tmp_path))
-    assert result.returncode == 1
-    assert f"cannot listen on 127.0.0.1:{server.port}" in result.stderr
-    assert "Traceback" not in result.stderr
+    for key, taken in (("listen", server.port), ("admin_listen", server.admin_port)):
+        addresses = {"listen": free_port(), "admin_listen": free_port()} | {key: taken}
+        arguments = (f"--{name.replace('_', '-')}=127.0.0.1:{port}" for name, port in addresses.items())
+        result = start(PROGRAMS[1], *arguments, "--data-dir", str(tmp_path))
+        assert result.returncode == 1
+        assert f"cannot listen on 127.0.0.1:{taken}: Address already in use; free it, or set server.{key}" in (
+            result.stderr
+        )
+        assert "Traceback" not in result.stderr
+
+
+def test_the_start_tells_addresses_and_urls_as_they_are_written(start_millpond: StartMillpond) -> None:
+    port = free_port()
+    try:
+        socket.create_server(("::1", port), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    millpond = start_millpond("--upstream", "http://127.0.0.1:9/a", "--listen", f"[::1]:{port}")
+    assert f"listener=data address=[::1]:{port} " in millpond.log
+    assert "uid=default type=prometheus url=http://127.0.0.1:9/a path=/ caching=on" in millpond.log
 
 
 def test_help_and_check_config_load_no_server(tmp_path: Path) -> None:

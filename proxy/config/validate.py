@@ -208,7 +208,7 @@ def _tls(source: Source, path: str) -> Iterator[Problem]:
     for key in ("ca_file", "cert_file", "key_file"):
         file_name = getattr(tls, key)
         if file_name and not Path(file_name).is_file():
-            yield f"{path}.{key}", "is no file that can be read"
+            yield f"{path}.{key}", f"{file_name} is no file that can be read"
 
 
 def _uniqueness(config: Config) -> Iterator[Problem]:

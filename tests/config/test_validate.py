@@ -68,7 +68,7 @@ def test_good(loading: Loading, file: str) -> None:
         (SOURCE % "identity: {drop: ['a b']}", "datasources[0].identity", "is not a header's name"),
         (SOURCE % "cacheable_posts: ['(']", "datasources[0].cacheable_posts[0]", "is not a regular expression"),
         (SOURCE % "tls: {cert_file: '{directory}/f'}", "datasources[0].tls", "cert_file and key_file"),
-        (SOURCE % "tls: {ca_file: /none}", "datasources[0].tls.ca_file", "is no file"),
+        (SOURCE % "tls: {ca_file: /none}", "datasources[0].tls.ca_file", "/none is no file"),
         (SOURCE % "basic_auth: {username: 'a:b'}", "datasources[0].basic_auth.username", "no colon"),
         (SOURCE % "basic_auth: {username: a}, headers: {authorization: b}", "datasources[0].basic_auth", "one of them"),
         *((URL % url, "datasources[0].url", named) for url, named in (

@@ -123,6 +123,10 @@ class Pass:
     reason: Reason
 
 
+Read = Callable[[Request], Call | Pass]
+"""How a dialect understands a request whose method and path one of its routes has matched; the body is whole."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One row of a dialect's table. `path` is matched whole against the canonical path (`core.paths`)."""
@@ -131,8 +135,7 @@ class Route:
     """Names the route in logs and metrics; from a closed list."""
     methods: frozenset[str]
     path: Pattern[str]
-    read: Callable[[Request], Call | Pass]
-    """Called only when method and path match, with the whole body."""
+    read: Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
-from .form import Parameters, canonical, parse
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request
+from .form import Parameters, canonical, encode, parse
 from .statements import CLICKHOUSE as GRAMMAR
 from .statements import Lexeme, Token, Undecidable, calls, statements, words
+from .tables import routes
 
 _NOISE = frozenset("query_id log_comment session_timeout wait_end_of_query http_headers_progress_interval_ms".split())
 _NOISE_PREFIX = "send_progress"
@@ -66,7 +67,7 @@ def _read(request: Request) -> Call | Pass:
     if isinstance(kind, Pass):
         return kind
     # Where the text is divided between URL and body says how the server reads it.
-    url_part = dict(kept).get("query", "").encode("utf-8", "surrogateescape")
+    url_part = encode(dict(kept).get("query", ""))
     accept = ",".join(request.headers.getall("Accept", ())).lower().encode()
     return Call(kind=kind, parts=(accept, url_part, request.body, *parts), judge=_judge)
 
@@ -123,7 +124,4 @@ def _judge(answer: Answer) -> Reason | None:
     return None
 
 
-CLICKHOUSE = Dialect(
-    name="clickhouse",
-    routes=(Route(name="statement", methods=frozenset(("GET", "POST")), path=re.compile("/"), read=_read),),
-)
+CLICKHOUSE = Dialect(name="clickhouse", routes=routes((("statement", "GET POST", "/", _read),)))

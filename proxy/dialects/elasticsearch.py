@@ -6,17 +6,16 @@ others is a part of a 200 all the same.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
-from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .documents import Unreadable, read, spell, strings
 from .form import Parameters, canonical, encode, parse
 from .opaque import exact_accept
 from .replies import parse as parse_reply
 from .search_body import depends_on_now, is_date_math_index, lists_terms, says_now
-
-Read = Callable[[Request], Call | Pass]
+from .tables import health, routes
 
 _MEDIA_TYPE = re.compile(
     r"application/(?:x-ndjson|json|vnd\.(?:elasticsearch|opensearch)\+(?:x-ndjson|json))"
@@ -186,10 +185,6 @@ def _read_listing(request: Request) -> Call | Pass:
     return _call(request, Kind.RESOURCE, (), _judge_listing)
 
 
-def _health(request: Request) -> Pass:
-    return Pass(reason=Reason.HEALTH)
-
-
 def _judge_msearch(searches: int) -> Judge:
     def judge(answer: Answer) -> Reason | None:
         body = parse_reply(answer.body)
@@ -258,14 +253,6 @@ def _judge_listing(answer: Answer) -> Reason | None:
     return None if isinstance(parse_reply(answer.body), list) else Reason.MALFORMED
 
 
-def routes(rows: Iterable[tuple[str, str, str, Read]]) -> tuple[Route, ...]:
-    """Rows of name, methods, path and reader."""
-    return tuple(
-        Route(name=name, methods=frozenset(methods.split()), path=re.compile(path), read=read)
-        for name, methods, path, read in rows
-    )
-
-
 COMMON = routes(
     (
         ("msearch", "POST", f"{_INDEX}/_msearch", _read_msearch),
@@ -275,7 +262,7 @@ COMMON = routes(
         ("field_caps", "GET", f"{_INDEX}/_field_caps", _read_resource),
         ("indices", "GET", "/_cat/indices(?:/[^/]+)?", _read_listing),
         ("root", "GET", "/", _read_resource),
-        ("health", "GET", "/_cluster/health(?:/[^/]+)?", _health),
+        ("health", "GET", "/_cluster/health(?:/[^/]+)?", health),
     )
 )
 """What Elasticsearch and OpenSearch both have."""

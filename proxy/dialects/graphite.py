@@ -7,13 +7,13 @@ date, or as no time at all, in whose place the server puts its own.
 """
 
 import re
-from collections.abc import Callable
 
-from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .accept import accept_class
 from .form import Parameters, canonical, encode, parse, read_form
 from .prometheus import SHORT_MS
 from .replies import parse_leniently
+from .tables import routes
 
 _LISTS = frozenset(("target", "expr", "query"))
 """May be repeated; any other name may come once."""
@@ -34,7 +34,7 @@ def _read(
     *,
     needs_times: bool = False,
     cap_ms: int | None = None,
-) -> Callable[[Request], Call | Pass]:
+) -> Read:
     """A time that is given must be absolute; `needs_times`: both must be given."""
 
     def read(request: Request) -> Call | Pass:
@@ -110,24 +110,22 @@ def _judge_version(answer: Answer) -> Reason | None:
     return Reason.MALFORMED if answer.body.lstrip().startswith(b"<") else None
 
 
-def _route(name: str, methods: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
-    return Route(name=name, methods=frozenset(methods.split()), path=re.compile(path), read=read)
-
-
 _NAMES = _read(Kind.RESOURCE, _judge_json)
 _ACTS = "(?![^/]*(?:tagSeries|tagMultiSeries|delSeries))"
 """`/tags/delSeries` is a tag by its place; some servers act on a GET, and see through a doubled slash before it."""
 
 GRAPHITE = Dialect(
     name="graphite",
-    routes=(
-        _route("render", "GET POST", "/render/?", _read_render),
-        _route("find", "GET POST", "/metrics/find/?", _NAMES),
-        _route("expand", "GET", "/metrics/expand/?", _NAMES),
-        _route("functions", "GET", "/functions(?:/[^/]*)?", _NAMES),
-        _route("autocomplete", "GET", "/tags/autoComplete/(?:tags|values)", _NAMES),
-        _route("tags", "GET", f"/tags(?:/{_ACTS}[^/]+)?", _NAMES),
-        _route("version", "GET", "/version/?", _read(Kind.RESOURCE, _judge_version)),
-        _route("events", "GET", "/events/get_data/?", _read(Kind.RESOURCE, _judge_json, cap_ms=SHORT_MS)),
+    routes=routes(
+        (
+            ("render", "GET POST", "/render/?", _read_render),
+            ("find", "GET POST", "/metrics/find/?", _NAMES),
+            ("expand", "GET", "/metrics/expand/?", _NAMES),
+            ("functions", "GET", "/functions(?:/[^/]*)?", _NAMES),
+            ("autocomplete", "GET", "/tags/autoComplete/(?:tags|values)", _NAMES),
+            ("tags", "GET", f"/tags(?:/{_ACTS}[^/]+)?", _NAMES),
+            ("version", "GET", "/version/?", _read(Kind.RESOURCE, _judge_version)),
+            ("events", "GET", "/events/get_data/?", _read(Kind.RESOURCE, _judge_json, cap_ms=SHORT_MS)),
+        )
     ),
 )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request
 from .accept import JSON, accept_class
 from .documents import Unreadable, read
 from .form import canonical, parse, read_keyed
@@ -18,6 +18,7 @@ from .media_types import JSON as JSON_TYPE
 from .media_types import media_type
 from .replies import decode
 from .statements import FLUX, INFLUXQL, Lexeme, Token, Undecidable, calls, lex, statements, words
+from .tables import routes
 
 _INFLUXQL_SINGLE = frozenset("q db rp epoch u p pretty chunked chunk_size params".split())
 _LIVE_SHOWS = frozenset("QUERIES DIAGNOSTICS STATS SHARDS SHARD SUBSCRIPTIONS".split())
@@ -220,8 +221,10 @@ def _judge_flux(answer: Answer) -> Reason | None:
 
 INFLUXDB = Dialect(
     name="influxdb",
-    routes=(
-        Route(name="influxql", methods=frozenset(("GET", "POST")), path=re.compile("/query"), read=_read_influxql),
-        Route(name="flux", methods=frozenset(("POST",)), path=re.compile("/api/v2/query"), read=_read_flux),
+    routes=routes(
+        (
+            ("influxql", "GET POST", "/query", _read_influxql),
+            ("flux", "POST", "/api/v2/query", _read_flux),
+        )
     ),
 )

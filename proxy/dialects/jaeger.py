@@ -4,14 +4,11 @@ Where a time is absent the service takes its own clock, except for a trace asked
 the list of services, byte for byte the same request as the one behind the selector: it cannot be told apart.
 """
 
-import re
-from collections.abc import Callable
-
-import orjson
-
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Read, Reason, Request
 from .accept import JSON, accept_class
 from .form import read_form, read_keyed
+from .replies import parse
+from .tables import routes
 from .times import is_absolute
 
 _SINGLE = frozenset(
@@ -27,7 +24,7 @@ _SEARCH_V3_TIMES = (
 )
 
 
-def _read(kind: Kind, *times: tuple[str, ...]) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind, *times: tuple[str, ...]) -> Read:
     """`times` are the parameters without which the answer depends on the moment, each with its spellings."""
 
     def read(request: Request) -> Call | Pass:
@@ -55,13 +52,8 @@ def _read_search(request: Request) -> Call | Pass:
 
 def _judge(answer: Answer) -> Reason | None:
     """`errors` beside `data`, or /api/v3's `error`; the latter may be one of several documents."""
-    try:
-        documents = [orjson.loads(answer.body)]
-    except orjson.JSONDecodeError:
-        try:
-            documents = [orjson.loads(line) for line in answer.body.splitlines() if line]
-        except orjson.JSONDecodeError:
-            return Reason.MALFORMED
+    whole = parse(answer.body)
+    documents = [whole] if whole is not None else [parse(line) for line in answer.body.splitlines() if line]
     for document in documents:
         if not isinstance(document, dict):
             return Reason.MALFORMED
@@ -70,25 +62,23 @@ def _judge(answer: Answer) -> Reason | None:
     return None
 
 
-def _route(name: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
-    return Route(name=name, methods=frozenset({"GET"}), path=re.compile(path), read=read)
-
-
 _BY_ID = _read(Kind.QUERY)
 _SEARCH = _read(Kind.QUERY, *_SEARCH_TIMES)
 _NAMES = _read(Kind.RESOURCE)
 
 JAEGER = Dialect(
     name="jaeger",
-    routes=(
-        _route("services", "/api/services", _NAMES),
-        _route("operations", "/api/services/[^/]+/operations|/api/operations", _NAMES),
-        _route("traces", "/api/traces", _read_search),
-        _route("trace", "/api/traces/[^/]+", _BY_ID),
-        _route("dependencies", "/api/dependencies", _read(Kind.QUERY, ("endTs",))),
-        _route("services_v3", "/api/v3/services", _NAMES),
-        _route("operations_v3", "/api/v3/operations", _NAMES),
-        _route("traces_v3", "/api/v3/traces", _read(Kind.QUERY, *_SEARCH_V3_TIMES)),
-        _route("trace_v3", "/api/v3/traces/[^/]+", _BY_ID),
+    routes=routes(
+        (
+            ("services", "GET", "/api/services", _NAMES),
+            ("operations", "GET", "/api/services/[^/]+/operations|/api/operations", _NAMES),
+            ("traces", "GET", "/api/traces", _read_search),
+            ("trace", "GET", "/api/traces/[^/]+", _BY_ID),
+            ("dependencies", "GET", "/api/dependencies", _read(Kind.QUERY, ("endTs",))),
+            ("services_v3", "GET", "/api/v3/services", _NAMES),
+            ("operations_v3", "GET", "/api/v3/operations", _NAMES),
+            ("traces_v3", "GET", "/api/v3/traces", _read(Kind.QUERY, *_SEARCH_V3_TIMES)),
+            ("trace_v3", "GET", "/api/v3/traces/[^/]+", _BY_ID),
+        )
     ),
 )

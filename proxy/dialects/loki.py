@@ -6,18 +6,17 @@ answer by `warnings`.
 """
 
 import re
-from collections.abc import Iterable
 
-from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .form import read_form
-from .prometheus import SHORT_MS, Read, judge_bare, reader
+from .prometheus import SHORT_MS, judge_bare, reader
+from .tables import routes
 
 _SINGLE = frozenset(
     "query start end time since step interval limit direction line_limit delimiter from to aggregateBy "
     "targetLabels shards field_limit".split()
 )
 _SETS = frozenset(("match[]", "match"))
-
 
 _TEMPLATE_NOW = re.compile(r"\{\{.*\bnow\b", re.DOTALL)
 """The template language of `line_format` and `label_format` knows the moment."""
@@ -50,27 +49,20 @@ _RESOURCE = _reader(Kind.RESOURCE)
 _LIMITS = _reader(Kind.RESOURCE, cap_ms=SHORT_MS, judge=_judge_limits)
 
 
-def _routes(rows: Iterable[tuple[str, str, Read]]) -> tuple[Route, ...]:
-    return tuple(
-        Route(name=name, methods=frozenset(("GET", "POST")), path=re.compile(path), read=read)
-        for name, path, read in rows
-    )
-
-
 LOKI = Dialect(
     name="loki",
-    routes=_routes(
+    routes=routes(
         (
-            ("query_range", "/loki/api/v1/query_range", _RANGE),
-            ("query", "/loki/api/v1/query", _reader(Kind.QUERY, times=("time",))),
-            ("legacy_query", "/api/prom/query", _RANGE),
-            ("labels", "/loki/api/v1/labels?|/api/prom/label", _RESOURCE),
-            ("label_values", "/loki/api/v1/label/[^/]+/values|/api/prom/label/[^/]+/values", _RESOURCE),
-            ("series", "/loki/api/v1/series|/api/prom/series", _RESOURCE),
-            ("index", "/loki/api/v1/index/(?:stats|volume|volume_range|shards)", _RESOURCE),
-            ("detected", "/loki/api/v1/detected_(?:labels|fields|field/[^/]+/values)", _RESOURCE),
-            ("patterns", "/loki/api/v1/patterns", _RESOURCE),
-            ("limits", "/loki/api/v1/drilldown-limits|/config/tenant/v1/limits", _LIMITS),
+            ("query_range", "GET POST", "/loki/api/v1/query_range", _RANGE),
+            ("query", "GET POST", "/loki/api/v1/query", _reader(Kind.QUERY, times=("time",))),
+            ("legacy_query", "GET POST", "/api/prom/query", _RANGE),
+            ("labels", "GET POST", "/loki/api/v1/labels?|/api/prom/label", _RESOURCE),
+            ("label_values", "GET POST", "/loki/api/v1/label/[^/]+/values|/api/prom/label/[^/]+/values", _RESOURCE),
+            ("series", "GET POST", "/loki/api/v1/series|/api/prom/series", _RESOURCE),
+            ("index", "GET POST", "/loki/api/v1/index/(?:stats|volume|volume_range|shards)", _RESOURCE),
+            ("detected", "GET POST", "/loki/api/v1/detected_(?:labels|fields|field/[^/]+/values)", _RESOURCE),
+            ("patterns", "GET POST", "/loki/api/v1/patterns", _RESOURCE),
+            ("limits", "GET POST", "/loki/api/v1/drilldown-limits|/config/tenant/v1/limits", _LIMITS),
         )
     ),
     noise=frozenset(("x-loki-query-limits-context", "x-query-queue-time", "x-loki-actor-path")),

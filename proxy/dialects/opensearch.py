@@ -3,7 +3,8 @@
 import re
 
 from ..core.model import Dialect, Kind, Pass, Reason
-from .elasticsearch import COMMON, NOISE, first_word, routes, sql_kind, statement_reader
+from .elasticsearch import COMMON, NOISE, first_word, sql_kind, statement_reader
+from .tables import routes
 
 _PPL_QUERIES = frozenset("SOURCE SEARCH INDEX".split())
 _PPL_RESOURCES = frozenset("DESCRIBE SHOW".split())

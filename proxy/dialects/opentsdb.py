@@ -5,15 +5,15 @@
 """
 
 import re
-from collections.abc import Callable
 
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Read, Reason, Request
 from .accept import accept_class
 from .documents import Number, Unreadable, read, spell
 from .form import Parameters, canonical, encode, parse
 from .media_types import JSON, media_type
 from .prometheus import SHORT_MS
 from .replies import parse_leniently
+from .tables import routes
 
 _ACTS = frozenset(("delete", "method_override"))
 _LISTS = frozenset(("m", "tsuid", "tsuids", "tsuid[]", "timeseries", "exp", "x"))
@@ -37,7 +37,7 @@ def _parameters(request: Request) -> Parameters | Pass:
 
 def _read(
     kind: Kind, *, timed: bool = False, posts: bool = False, within: str | None = None, cap_ms: int | None = None
-) -> Callable[[Request], Call | Pass]:
+) -> Read:
     """`posts`: whether a JSON body may ask; `within`: the member of it that has the times."""
 
     def read_request(request: Request) -> Call | Pass:
@@ -108,22 +108,20 @@ def _judge(answer: Answer) -> Reason | None:
     return None
 
 
-def _route(name: str, methods: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
-    return Route(name=name, methods=frozenset(methods.split()), path=re.compile(path), read=read)
-
-
 _NAMES = _read(Kind.RESOURCE)
 
 OPENTSDB = Dialect(
     name="opentsdb",
-    routes=(
-        _route("query", "GET POST", "/api/query", _read(Kind.QUERY, timed=True, posts=True)),
-        _route("exp", "POST", "/api/query/exp", _read(Kind.QUERY, timed=True, posts=True, within="time")),
-        _route("gexp", "GET", "/api/query/gexp", _read(Kind.QUERY, timed=True)),
-        _route("last", "GET POST", "/api/query/last", _read(Kind.QUERY, posts=True, cap_ms=SHORT_MS)),
-        _route("suggest", "GET", "/api/suggest", _read_suggest),
-        _route("aggregators", "GET", "/api/aggregators", _NAMES),
-        _route("filters", "GET", "/api/config/filters", _NAMES),
-        _route("lookup", "GET", "/api/search/lookup", _NAMES),
+    routes=routes(
+        (
+            ("query", "GET POST", "/api/query", _read(Kind.QUERY, timed=True, posts=True)),
+            ("exp", "POST", "/api/query/exp", _read(Kind.QUERY, timed=True, posts=True, within="time")),
+            ("gexp", "GET", "/api/query/gexp", _read(Kind.QUERY, timed=True)),
+            ("last", "GET POST", "/api/query/last", _read(Kind.QUERY, posts=True, cap_ms=SHORT_MS)),
+            ("suggest", "GET", "/api/suggest", _read_suggest),
+            ("aggregators", "GET", "/api/aggregators", _NAMES),
+            ("filters", "GET", "/api/config/filters", _NAMES),
+            ("lookup", "GET", "/api/search/lookup", _NAMES),
+        )
     ),
 )

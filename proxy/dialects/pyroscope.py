@@ -4,15 +4,13 @@ The body is keyed byte for byte with its media type, which is also the answer's.
 varying order: that costs a miss. Errors are not 200 (https://connectrpc.com/docs/protocol).
 """
 
-import re
-from collections.abc import Callable
-
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Read, Reason, Request
 from .form import encode
 from .media_types import JSON, media_type
 from .opaque import exact_accept
 from .protobuf import varint_field
 from .replies import parse
+from .tables import routes
 
 _PROTOBUF = "application/proto"
 
@@ -28,7 +26,7 @@ _METHODS = {
 }
 
 
-def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind) -> Read:
     def read(request: Request) -> Call | Pass:
         content_type = media_type(request.headers)
         if content_type not in (JSON, _PROTOBUF):
@@ -62,14 +60,8 @@ def _judge(answer: Answer) -> Reason | None:
 
 PYROSCOPE = Dialect(
     name="pyroscope",
-    routes=tuple(
-        Route(
-            name=method,
-            methods=frozenset({"POST"}),
-            path=re.compile(rf"/querier\.v1\.QuerierService/{method}"),
-            read=_read(kind),
-        )
-        for method, kind in _METHODS.items()
+    routes=routes(
+        (method, "POST", rf"/querier\.v1\.QuerierService/{method}", _read(kind)) for method, kind in _METHODS.items()
     ),
     noise=frozenset({"connect-timeout-ms"}),
 )

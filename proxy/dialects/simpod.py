@@ -5,21 +5,19 @@ Each request carries who asks and when beside what is asked; those fields are no
 https://github.com/simPod/GrafanaJsonDatasource
 """
 
-import re
-from collections.abc import Callable
-
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Read, Reason, Request
 from .documents import Unreadable, read, spell
 from .form import encode
 from .media_types import JSON, media_type
 from .opaque import exact_accept
 from .replies import parse
+from .tables import health, routes
 from .times import is_absolute
 
 _NOISE = frozenset("requestId panelId dashboardId dashboardUID app startTime rangeRaw".split())
 
 
-def _read(kind: Kind) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind) -> Read:
     def read_request(request: Request) -> Call | Pass:
         if media_type(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)
@@ -65,22 +63,16 @@ def _judge(answer: Answer) -> Reason | None:
     return Reason.MALFORMED if parse(answer.body) is None else None
 
 
-def _health(request: Request) -> Pass:
-    return Pass(reason=Reason.HEALTH)
-
-
-def _route(names: str, kind: Kind) -> tuple[Route, ...]:
-    read = _read(kind)
-    return tuple(
-        Route(name=name, methods=frozenset({"POST"}), path=re.compile(f"/{name}"), read=read) for name in names.split()
-    )
-
+_QUERIES = "query annotations".split()
+_RESOURCES = "metrics metric-payload-options variable tag-keys tag-values search".split()
 
 SIMPOD = Dialect(
     name="simpod-json",
-    routes=(
-        *_route("query annotations", Kind.QUERY),
-        *_route("metrics metric-payload-options variable tag-keys tag-values search", Kind.RESOURCE),
-        Route(name="health", methods=frozenset({"GET"}), path=re.compile("/?"), read=_health),
+    routes=routes(
+        (
+            *((name, "POST", f"/{name}", _read(Kind.QUERY)) for name in _QUERIES),
+            *((name, "POST", f"/{name}", _read(Kind.RESOURCE)) for name in _RESOURCES),
+            ("health", "GET", "/?", health),
+        )
     ),
 )

@@ -5,15 +5,12 @@ all blocks, so its answer does not depend on the moment; a search or a metrics q
 hour or about what is still in memory.
 """
 
-import re
-from collections.abc import Callable
-
-import orjson
-
-from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .accept import JSON, accept_class
 from .form import read_keyed
 from .protobuf import varint_field
+from .replies import parse
+from .tables import health, routes
 from .times import is_absolute
 
 _SINGLE = frozenset(
@@ -29,7 +26,7 @@ _JSON = "application/json"
 _PROTOBUF = "application/protobuf"
 
 
-def _read(kind: Kind, *, timed: bool = False, protobuf: Judge | None = None) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind, *, timed: bool = False, protobuf: Judge | None = None) -> Read:
     """`protobuf` judges that form where the route has it."""
 
     def read(request: Request) -> Call | Pass:
@@ -57,10 +54,7 @@ def _judge_json(answer: Answer) -> Reason | None:
     """`status` is in the answers to traces (v2) and metrics queries alone."""
     if "/vnd." in answer.headers.get("Content-Type", ""):
         return Reason.MALFORMED  # another form than the one that was asked for, though it may be JSON too
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return Reason.MALFORMED
+    body = parse(answer.body)
     if not isinstance(body, dict):
         return Reason.MALFORMED
     return Reason.PARTIAL if body.get("status") in ("PARTIAL", 1) else None
@@ -80,26 +74,20 @@ def _judge_trace_v2(answer: Answer) -> Reason | None:
     return _judge_trace(answer, _STATUS_FIELD)
 
 
-def _health(request: Request) -> Pass:
-    return Pass(reason=Reason.HEALTH)
-
-
-def _route(name: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
-    return Route(name=name, methods=frozenset({"GET"}), path=re.compile(path), read=read)
-
-
 _NAMES = _read(Kind.RESOURCE)
 
 TEMPO = Dialect(
     name="tempo",
-    routes=(
-        _route("trace", "/api/traces/[^/]+", _read(Kind.QUERY, protobuf=_judge_trace)),
-        _route("trace_v2", "/api/v2/traces/[^/]+", _read(Kind.QUERY, protobuf=_judge_trace_v2)),
-        _route("search", "/api/search", _read(Kind.QUERY, timed=True)),
-        _route("metrics_query", "/api/metrics/query(?:_range)?", _read(Kind.QUERY, timed=True)),
-        _route("search_tags", "/api/(?:v2/)?search/tags", _NAMES),
-        _route("search_tag_values", "/api/(?:v2/)?search/tag/[^/]+/values", _NAMES),
-        _route("buildinfo", "/api/status/buildinfo", _NAMES),
-        _route("echo", "/api/echo", _health),
+    routes=routes(
+        (
+            ("trace", "GET", "/api/traces/[^/]+", _read(Kind.QUERY, protobuf=_judge_trace)),
+            ("trace_v2", "GET", "/api/v2/traces/[^/]+", _read(Kind.QUERY, protobuf=_judge_trace_v2)),
+            ("search", "GET", "/api/search", _read(Kind.QUERY, timed=True)),
+            ("metrics_query", "GET", "/api/metrics/query(?:_range)?", _read(Kind.QUERY, timed=True)),
+            ("search_tags", "GET", "/api/(?:v2/)?search/tags", _NAMES),
+            ("search_tag_values", "GET", "/api/(?:v2/)?search/tag/[^/]+/values", _NAMES),
+            ("buildinfo", "GET", "/api/status/buildinfo", _NAMES),
+            ("echo", "GET", "/api/echo", health),
+        )
     ),
 )

@@ -6,13 +6,12 @@ that is not known for noise.
 """
 
 import re
-from collections.abc import Callable
 
-import orjson
-
-from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .accept import accept_class
 from .form import read_keyed
+from .replies import parse
+from .tables import health, routes
 from .times import ABSOLUTE, is_absolute
 
 _SINGLE = frozenset(
@@ -28,7 +27,7 @@ _FILTERS = ("extra_filters", "extra_stream_filters")
 _ABSOLUTE_RANGE = re.compile(rf"[\[(]\s*{ABSOLUTE}\s*,\s*{ABSOLUTE}\s*[\])]", re.ASCII)
 
 
-def _read(kind: Kind, judge: Judge, *needed: str) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind, judge: Judge, *needed: str) -> Read:
     """`needed` are the times without which the answer depends on the moment."""
 
     def read(request: Request) -> Call | Pass:
@@ -60,10 +59,7 @@ def _is_relative(query: str) -> bool:
 
 
 def _judge(answer: Answer) -> Reason | None:
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return Reason.MALFORMED
+    body = parse(answer.body)
     if not isinstance(body, dict | list):
         return Reason.MALFORMED
     if isinstance(body, dict) and body.get("status", "success") != "success":
@@ -77,37 +73,23 @@ def _judge_lines(answer: Answer) -> Reason | None:
         return Reason.PARTIAL if answer.body else None
     if answer.headers.get("Content-Type", "").startswith("text/csv"):
         return None
-    try:
-        lines = [orjson.loads(line) for line in answer.body.split(b"\n") if line]
-    except orjson.JSONDecodeError:
-        return Reason.MALFORMED
+    lines = (parse(line) for line in answer.body.split(b"\n") if line)
     return None if all(isinstance(line, dict) for line in lines) else Reason.MALFORMED
-
-
-def _health(request: Request) -> Pass:
-    return Pass(reason=Reason.HEALTH)
-
-
-def _route(name: str, read: Callable[[Request], Call | Pass], path: str | None = None) -> Route:
-    return Route(
-        name=name,
-        methods=frozenset({"GET", "POST"}),
-        path=re.compile(path or f"/select/logsql/{name}"),
-        read=read,
-    )
 
 
 _RESOURCES = "field_names field_values streams stream_ids stream_field_names stream_field_values facets".split()
 
 VICTORIALOGS = Dialect(
     name="victorialogs",
-    routes=(
-        _route("query", _read(Kind.QUERY, _judge_lines, "end")),
-        _route("stats_query", _read(Kind.QUERY, _judge, "time")),
-        _route("stats_query_range", _read(Kind.QUERY, _judge, "end")),
-        _route("hits", _read(Kind.QUERY, _judge, "end")),
-        *(_route(name, _read(Kind.RESOURCE, _judge, "end")) for name in _RESOURCES),
-        _route("tenant_ids", _read(Kind.RESOURCE, _judge), path="/select/tenant_ids"),
-        _route("health", _health, path="/health"),
+    routes=routes(
+        (
+            ("query", "GET POST", "/select/logsql/query", _read(Kind.QUERY, _judge_lines, "end")),
+            ("stats_query", "GET POST", "/select/logsql/stats_query", _read(Kind.QUERY, _judge, "time")),
+            ("stats_query_range", "GET POST", "/select/logsql/stats_query_range", _read(Kind.QUERY, _judge, "end")),
+            ("hits", "GET POST", "/select/logsql/hits", _read(Kind.QUERY, _judge, "end")),
+            *((name, "GET POST", f"/select/logsql/{name}", _read(Kind.RESOURCE, _judge, "end")) for name in _RESOURCES),
+            ("tenant_ids", "GET POST", "/select/tenant_ids", _read(Kind.RESOURCE, _judge)),
+            ("health", "GET POST", "/health", health),
+        )
     ),
 )

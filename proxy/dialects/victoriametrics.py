@@ -4,9 +4,10 @@ Its server reads `now-5m`, `-1h` and cut-off RFC 3339 as times; only absolute on
 method, GET included (url-examples.md): nothing outside this table is ever kept.
 """
 
-from ..core.model import Call, Dialect, Kind, Pass, Reason, Request
+from ..core.model import Call, Dialect, Kind, Pass, Read, Reason, Request
 from .form import read_form
-from .prometheus import PREFIX, SETS, SHORT_MS, SINGLE, Read, reader, routes
+from .prometheus import PREFIX, SETS, SHORT_MS, SINGLE, reader
+from .tables import routes
 
 _SINGLE = SINGLE | frozenset("trace nocache round_digits latency_offset max_lookback deny_partial_response".split())
 _SETS = SETS | {"extra_filters[]", "extra_filters", "extra_label"}
@@ -33,7 +34,6 @@ _RESOURCE = _reader(Kind.RESOURCE)
 VICTORIAMETRICS = Dialect(
     name="victoriametrics",
     routes=routes(
-        PREFIX,
         (
             ("query_range", "GET POST", "/api/v1/query_range", _reader(Kind.QUERY, times=("start", "end"))),
             ("query", "GET POST", "/api/v1/query", _reader(Kind.QUERY, times=("time",))),
@@ -46,5 +46,6 @@ VICTORIAMETRICS = Dialect(
             ("expand-with-exprs", "GET POST", "/expand-with-exprs", _RESOURCE),
             ("rules", "GET", "/api/v1/rules", _reader(Kind.RESOURCE, cap_ms=SHORT_MS)),
         ),
+        prefix=PREFIX,
     ),
 )

@@ -3,14 +3,11 @@
 Grafana's health check is the list of services, the same request as the one behind the selector.
 """
 
-import re
-from collections.abc import Callable
-
-import orjson
-
-from ..core.model import Answer, Call, Dialect, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Kind, Pass, Read, Reason, Request
 from .accept import JSON, accept_class
 from .form import read_keyed
+from .replies import parse
+from .tables import health, routes
 from .times import is_absolute
 
 _SINGLE = frozenset(
@@ -18,7 +15,7 @@ _SINGLE = frozenset(
 )
 
 
-def _read(kind: Kind, *, timed: bool = False) -> Callable[[Request], Call | Pass]:
+def _read(kind: Kind, *, timed: bool = False) -> Read:
     def read(request: Request) -> Call | Pass:
         if accept_class(request.headers) != JSON:
             return Pass(reason=Reason.CONTENT_TYPE)
@@ -34,28 +31,18 @@ def _read(kind: Kind, *, timed: bool = False) -> Callable[[Request], Call | Pass
 
 def _judge(answer: Answer) -> Reason | None:
     """Every answer is a list, and no list is marked: errors are not 200."""
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return Reason.MALFORMED
-    return None if isinstance(body, list) else Reason.MALFORMED
-
-
-def _route(name: str, path: str, read: Callable[[Request], Call | Pass]) -> Route:
-    return Route(name=name, methods=frozenset({"GET"}), path=re.compile(path), read=read)
-
-
-def _health(request: Request) -> Pass:
-    return Pass(reason=Reason.HEALTH)
+    return None if isinstance(parse(answer.body), list) else Reason.MALFORMED
 
 
 ZIPKIN = Dialect(
     name="zipkin",
-    routes=(
-        _route("trace", "/api/v2/trace/[^/]+", _read(Kind.QUERY)),
-        _route("services", "/api/v2/services", _read(Kind.RESOURCE)),
-        _route("spans", "/api/v2/spans", _read(Kind.RESOURCE)),
-        _route("traces", "/api/v2/traces", _read(Kind.RESOURCE, timed=True)),
-        _route("health", "/health", _health),
+    routes=routes(
+        (
+            ("trace", "GET", "/api/v2/trace/[^/]+", _read(Kind.QUERY)),
+            ("services", "GET", "/api/v2/services", _read(Kind.RESOURCE)),
+            ("spans", "GET", "/api/v2/spans", _read(Kind.RESOURCE)),
+            ("traces", "GET", "/api/v2/traces", _read(Kind.RESOURCE, timed=True)),
+            ("health", "GET", "/health", health),
+        )
     ),
 )

@@ -38,20 +38,30 @@ class NotFound(MillpondError):
     status = 404
 
 
+class BodyTooLarge(MillpondError):
+    status = 413
+
+
 class UnsupportedMediaType(MillpondError):
     status = 415
+
+
+class NotImplementedHere(MillpondError):
+    """A method or a transfer coding that HTTP has and this proxy does not serve."""
+
+    status = 501
+
+
+class VersionRefused(MillpondError):
+    status = 505
 
 
 class SettingsNotDurable(MillpondError):
     """A change of settings or a generation could not be made durable; nothing has changed."""
 
-    status = 500
-
 
 class SettingsUnreadable(MillpondError):
     """The settings kept on disk cannot be read; starting with defaults instead would silently lose them."""
-
-    status = 500
 
 
 class UpstreamError(MillpondError):

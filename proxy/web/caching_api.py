@@ -12,7 +12,7 @@ from json import dumps
 
 from aiohttp import hdrs, web
 
-from ..errors import BadRequest, MillpondError, NotFound, UnsupportedMediaType
+from ..errors import BadRequest, BodyTooLarge, NotFound, UnsupportedMediaType
 from ..settings.book import Book
 from ..settings.model import CacheConfig, SourceSettings
 from .access import Access, Action
@@ -41,10 +41,6 @@ SETTER: dict[str, type] = {
 }
 """The body's fields, none required: what is absent is false, 0 or "", as Go's clients leave out what is zero."""
 _NAMES = {int: "a whole number", str: "a string", bool: "true or false"}
-
-
-class TooLarge(MillpondError):
-    status = 413
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +165,7 @@ async def _body(request: web.Request) -> bytes:
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise TooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
+            raise BodyTooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
     return bytes(body)
 
 

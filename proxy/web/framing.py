@@ -5,24 +5,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from ..errors import BadRequest, MillpondError
+from ..errors import BadRequest, NotImplementedHere, VersionRefused
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 _ABSOLUTE = re.compile(r"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
-
-
-class MethodRefused(MillpondError):
-    status = 501
-
-
-class VersionRefused(MillpondError):
-    status = 505
-
-
-class CodingRefused(MillpondError):
-    status = 501
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +24,7 @@ class Target:
 def check(request: web.BaseRequest) -> Target:
     """The target of a request that may go on. Raises MillpondError for what RFC 9112 refuses or we do not serve."""
     if request.method not in METHODS:
-        raise MethodRefused(f"The method is not one of {', '.join(sorted(METHODS))}.")
+        raise NotImplementedHere(f"The method is not one of {', '.join(sorted(METHODS))}.")
     if tuple(request.version) not in ((1, 0), (1, 1)):
         raise VersionRefused("The HTTP version is neither 1.0 nor 1.1.")
     hosts = request.headers.getall("Host", ())
@@ -67,7 +55,7 @@ def _check_coding(request: web.BaseRequest) -> None:
     if tuple(request.version) == (1, 0):
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112, section 6.1).")
     if [coding.strip().lower() for coding in codings] != ["chunked"]:
-        raise CodingRefused("The only Transfer-Encoding that is understood is chunked.")
+        raise NotImplementedHere("The only Transfer-Encoding that is understood is chunked.")
 
 
 def _target(raw: str) -> Target:

@@ -15,7 +15,8 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from ..config.schema import Auth, Token
-from ..errors import Forbidden, Unauthorized
+from ..errors import Forbidden, NotFound, Unauthorized
+from ..settings.model import Snapshot, SourceSettings
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,16 @@ class Caller:
                 "accessErrorId": f"ACE{secrets.randbelow(10**10):010}",
             },
         )
+
+    def source(self, segment: str, settings: Snapshot, action: Action, *, of_all: bool = False) -> SourceSettings:
+        """The data source that a path's segment names, for a caller who may do `action` with it, or (`of_all`) with all
+        of them. Whether they may comes before whether it is there: whoever may do nothing learns nothing.
+        """
+        found = settings.find(segment)
+        self.require(action, None if of_all else found.uid if found else segment)
+        if found is None:
+            raise NotFound("Data source not found")
+        return found
 
 
 class Access:

@@ -12,7 +12,7 @@ from json import dumps
 
 from aiohttp import hdrs, web
 
-from ..errors import BadRequest, BodyTooLarge, NotFound, UnsupportedMediaType
+from ..errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from ..settings.book import Book
 from ..settings.model import CacheConfig, SourceSettings
 from .access import Access, Action
@@ -24,12 +24,6 @@ _log = logging.getLogger(__name__)
 PREFIXES = ("/api/datasources/{uid}", "/api/datasources/uid/{uid}")
 MAX_BODY_BYTES = 64 * 1024
 MAX_TTL_MS = 31_536_000_000  # 365 days
-
-LOADED = "Data source cache settings loaded"
-UPDATED = "Data source cache settings updated"
-ENABLED = "Data source cache enabled"
-DISABLED = "Data source cache disabled"
-CLEANED = "Data source cache cleaned"
 
 SETTER: dict[str, type] = {
     "dataSourceID": int,
@@ -49,7 +43,22 @@ class _Api:
     cleaner: Cleaner
 
 
-_Operation = Callable[[_Api, web.Request, SourceSettings], Awaitable[web.Response]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One of the five: its route, what it needs and does, and its words in the answer and in the OpenAPI document."""
+
+    method: str
+    path: str
+    action: Action
+    id: str
+    summary: str
+    message: str
+    perform: Callable[[_Api, web.Request, SourceSettings], Awaitable[SourceSettings]]
+    """Returns what the answer shows."""
+    has_body: bool = False
+    """`SETTER`'s fields."""
+    has_scope: bool = False
+    """Acts on all data sources unless the query says otherwise."""
 
 
 def routes(book: Book, cleaner: Cleaner, access: Access) -> list[web.RouteDef]:
@@ -57,32 +66,22 @@ def routes(book: Book, cleaner: Cleaner, access: Access) -> list[web.RouteDef]:
     api = _Api(book=book, cleaner=cleaner)
     made: list[web.RouteDef] = []
     for prefix in PREFIXES:
-        for method, path, action, operation in _OPERATIONS:
-            handler = partial(_handle, api, access, action, operation)
-            options = {"allow_head": False} if method == hdrs.METH_GET else {}
-            made.append(web.RouteDef(method, prefix + path, handler, options))
+        for operation in OPERATIONS:
+            handler = partial(_handle, api, access, operation)
+            options = {"allow_head": False} if operation.method == hdrs.METH_GET else {}
+            made.append(web.RouteDef(operation.method, prefix + operation.path, handler, options))
     return made
 
 
-async def _handle(
-    api: _Api, access: Access, action: Action, operation: _Operation, request: web.Request
-) -> web.Response:
+async def _handle(api: _Api, access: Access, operation: Operation, request: web.Request) -> web.Response:
     caller = access.caller(request)
-    segment = request.match_info["uid"]
-    source = api.book.snapshot.find(segment)
-    caller.require(action, None if _affects_all(operation, request) else source.uid if source else segment)
-    if source is None:
-        raise NotFound("Data source not found")
+    of_all = operation.has_scope and _scope(request) is None
+    source = caller.source(request.match_info["uid"], api.book.snapshot, operation.action, of_all=of_all)
     _check_content_type(request)
-    answer = await operation(api, request, source)
-    if action is Action.WRITE:
-        extra = {"datasource": "all" if _affects_all(operation, request) else source.uid, "token": caller.name}
-        _log.info(_MESSAGES[operation], extra=extra)
-    return answer
-
-
-def _affects_all(operation: _Operation, request: web.Request) -> bool:
-    return operation is _clean and _scope(request) is None
+    settings = await operation.perform(api, request, source)
+    if operation.action is Action.WRITE:
+        _log.info(operation.message, extra={"datasource": "all" if of_all else source.uid, "token": caller.name})
+    return _answer(operation.message, settings)
 
 
 def _scope(request: web.Request) -> str | None:
@@ -101,43 +100,83 @@ def _check_content_type(request: web.Request) -> None:
         raise UnsupportedMediaType("The request's body must be of the content type application/json.")
 
 
-async def _get(api: _Api, request: web.Request, source: SourceSettings) -> web.Response:
-    return _answer(LOADED, source)
+async def _get(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+    return source
 
 
-async def _set(api: _Api, request: web.Request, source: SourceSettings) -> web.Response:
+async def _set(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
     config = _config(parse_object(await _body(request)), source)
     changed = await api.book.change(source.uid, config)
     if not config.enabled:
         await api.cleaner.clean()
-    return _answer(UPDATED, changed)
+    return changed
 
 
-async def _enable(api: _Api, request: web.Request, source: SourceSettings) -> web.Response:
-    return _answer(ENABLED, await api.book.set_enabled(source.uid, True))
+async def _enable(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+    return await api.book.set_enabled(source.uid, True)
 
 
-async def _disable(api: _Api, request: web.Request, source: SourceSettings) -> web.Response:
+async def _disable(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
     changed = await api.book.set_enabled(source.uid, False)
     await api.cleaner.clean()
-    return _answer(DISABLED, changed)
+    return changed
 
 
-async def _clean(api: _Api, request: web.Request, source: SourceSettings) -> web.Response:
+async def _clean(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
     """The generation first, durably: from then on nothing kept before is read. Then the keys are deleted."""
-    uid = source.uid if _scope(request) else None
-    await api.book.move_generation(uid)
+    await api.book.move_generation(source.uid if _scope(request) else None)
     await api.cleaner.clean()
-    return _answer(CLEANED, source)
+    return source
 
 
-_MESSAGES: dict[_Operation, str] = {_set: UPDATED, _enable: ENABLED, _disable: DISABLED, _clean: CLEANED}
-_OPERATIONS: tuple[tuple[str, str, Action, _Operation], ...] = (
-    (hdrs.METH_GET, "/cache", Action.READ, _get),
-    (hdrs.METH_POST, "/cache", Action.WRITE, _set),
-    (hdrs.METH_POST, "/cache/enable", Action.WRITE, _enable),
-    (hdrs.METH_POST, "/cache/disable", Action.WRITE, _disable),
-    (hdrs.METH_POST, "/cache/clean", Action.WRITE, _clean),
+OPERATIONS = (
+    Operation(
+        method=hdrs.METH_GET,
+        path="/cache",
+        action=Action.READ,
+        id="getDataSourceCacheConfig",
+        summary="Get the cache configuration of a data source",
+        message="Data source cache settings loaded",
+        perform=_get,
+    ),
+    Operation(
+        method=hdrs.METH_POST,
+        path="/cache",
+        action=Action.WRITE,
+        id="setDataSourceCacheConfig",
+        summary="Replace the cache configuration of a data source",
+        message="Data source cache settings updated",
+        perform=_set,
+        has_body=True,
+    ),
+    Operation(
+        method=hdrs.METH_POST,
+        path="/cache/enable",
+        action=Action.WRITE,
+        id="enableDataSourceCache",
+        summary="Enable caching for a data source",
+        message="Data source cache enabled",
+        perform=_enable,
+    ),
+    Operation(
+        method=hdrs.METH_POST,
+        path="/cache/disable",
+        action=Action.WRITE,
+        id="disableDataSourceCache",
+        summary="Disable caching for a data source",
+        message="Data source cache disabled",
+        perform=_disable,
+    ),
+    Operation(
+        method=hdrs.METH_POST,
+        path="/cache/clean",
+        action=Action.WRITE,
+        id="cleanDataSourceCache",
+        summary="Clean the cache of all data sources, or of this one",
+        message="Data source cache cleaned",
+        perform=_clean,
+        has_scope=True,
+    ),
 )
 
 

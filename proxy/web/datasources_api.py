@@ -20,12 +20,9 @@ def routes(book: Book, sources: Callable[[], Sources], access: Access) -> list[w
     """For the admin listener's application, under `errors.json_errors`."""
 
     async def get(request: web.Request) -> web.Response:
-        caller = access.caller(request)
-        segment = request.match_info["uid"]
-        settings = book.snapshot.find(segment)
-        caller.require(Action.READ, settings.uid if settings else segment)
-        source = sources().by_uid.get(settings.uid) if settings else None
-        if settings is None or source is None:
+        settings = access.caller(request).source(request.match_info["uid"], book.snapshot, Action.READ)
+        source = sources().by_uid.get(settings.uid)
+        if source is None:  # a reload has taken it away a moment ago
             raise NotFound("Data source not found")
         return web.json_response(_described(source.config, settings))
 

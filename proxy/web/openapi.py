@@ -1,77 +1,12 @@
 """The OpenAPI document of the admin listener, served at /openapi.json and printed by `millpond openapi`."""
 
-from dataclasses import dataclass
-
 from .. import __version__
 from . import datasources_api
 from .access import Action
-from .caching_api import (
-    CLEANED,
-    DISABLED,
-    ENABLED,
-    LOADED,
-    MAX_BODY_BYTES,
-    MAX_TTL_MS,
-    PREFIXES,
-    SETTER,
-    UPDATED,
-)
+from .caching_api import MAX_BODY_BYTES, MAX_TTL_MS, OPERATIONS, PREFIXES, SETTER, Operation
 
 _Json = dict[str, object]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Operation:
-    method: str
-    path: str
-    id: str
-    summary: str
-    message: str
-    action: Action
-
-
-_OPERATIONS = (
-    _Operation(
-        method="get",
-        path="/cache",
-        id="getDataSourceCacheConfig",
-        summary="Get the cache configuration of a data source",
-        message=LOADED,
-        action=Action.READ,
-    ),
-    _Operation(
-        method="post",
-        path="/cache",
-        id="setDataSourceCacheConfig",
-        summary="Replace the cache configuration of a data source",
-        message=UPDATED,
-        action=Action.WRITE,
-    ),
-    _Operation(
-        method="post",
-        path="/cache/enable",
-        id="enableDataSourceCache",
-        summary="Enable caching for a data source",
-        message=ENABLED,
-        action=Action.WRITE,
-    ),
-    _Operation(
-        method="post",
-        path="/cache/disable",
-        id="disableDataSourceCache",
-        summary="Disable caching for a data source",
-        message=DISABLED,
-        action=Action.WRITE,
-    ),
-    _Operation(
-        method="post",
-        path="/cache/clean",
-        id="cleanDataSourceCache",
-        summary="Clean the cache of all data sources, or of this one",
-        message=CLEANED,
-        action=Action.WRITE,
-    ),
-)
 
 _TYPES: dict[type, _Json] = {int: {"type": "integer"}, str: {"type": "string"}, bool: {"type": "boolean"}}
 _TTL: _Json = {"type": "integer", "minimum": 0, "maximum": MAX_TTL_MS}
@@ -130,14 +65,14 @@ def document() -> _Json:
 def _caching_paths() -> _Json:
     paths: dict[str, object] = {}
     for number, prefix in enumerate(PREFIXES):
-        for operation in _OPERATIONS:
+        for operation in OPERATIONS:
             item = paths.setdefault(prefix + operation.path, {"parameters": [_UID]})
             assert isinstance(item, dict)
-            item[operation.method] = _caching_operation(operation, alias=number > 0)
+            item[operation.method.lower()] = _caching_operation(operation, alias=number > 0)
     return paths
 
 
-def _caching_operation(operation: _Operation, *, alias: bool) -> _Json:
+def _caching_operation(operation: Operation, *, alias: bool) -> _Json:
     made: _Json = {
         "operationId": operation.id + ("ByUID" if alias else ""),
         "tags": ["caching"],
@@ -152,9 +87,9 @@ def _caching_operation(operation: _Operation, *, alias: bool) -> _Json:
             **_errors(*_ERRORS),
         },
     }
-    if operation.message == CLEANED:
+    if operation.has_scope:
         made["parameters"] = [_SCOPE]
-    if operation.message == UPDATED:
+    if operation.has_body:
         made["requestBody"] = {"required": True, "content": _json("#/components/schemas/CacheConfigSetter")}
     return made
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from . import __version__
 from .cache.memory import MemoryStore
 from .cache.store import Store
-from .config.schema import Config
+from .config.schema import MIB, Config
 from .engine.pipeline import Pipeline
 from .engine.sources import Sources, SourcesInForce
 from .errors import ConfigError, MillpondError
@@ -31,7 +31,6 @@ from .web.data import DataHandler
 from .web.guard import GuardedAppRunner, GuardedServer, require_c_parser
 
 _log = logging.getLogger(__name__)
-_MB = 1024 * 1024
 _BACKLOG = 1024
 _LINGER_SECONDS = 1.0
 """How long a draining process still accepts, answering with `Connection: close`, so that keep-alive clients leave."""
@@ -242,9 +241,7 @@ def _store(config: Config, metrics: Metrics) -> Store:
         return RedisStore(
             caching, on_fault=lambda operation, kind: metrics.store_failed(operation=operation, kind=kind)
         )
-    store = MemoryStore(
-        max_size_bytes=int(caching.memory.max_size_mb * _MB), max_value_bytes=int(caching.max_value_mb * _MB)
-    )
+    store = MemoryStore(max_size_bytes=int(caching.memory.max_size_mb * MIB), max_value_bytes=caching.max_value_bytes)
     metrics.watch("memory_size_bytes", "Bytes of the entries in memory.", lambda: store.size_bytes)
     metrics.watch("memory_entries", "Entries in memory.", lambda: len(store))
     return store

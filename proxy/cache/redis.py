@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from ..config.schema import Caching
+from ..config.schema import MIB, UID, Caching
 from ..core.model import Entry, Key
 from ..redis_connection import ANSWERED, connect, kind_of, now_ms
 from ..telemetry.logs import Quiet
@@ -30,12 +30,12 @@ _PROBE_SECONDS = 1.0
 _LOG_SECONDS = 10.0
 _SWEEP_SECONDS = 60.0
 _BATCH = 1000
-_HEAD_BYTES = 1024 * 1024
+_HEAD_BYTES = MIB
 """The most that a value may have besides its body; what is longer is none of ours, and not read to its end."""
 
 _POOL = "pool"
 _EXPIRED = -2
-_NAME = re.compile(rb"([A-Za-z0-9_-]{1,40}):([^:]+):[0-9a-f]{64}")
+_NAME = re.compile(rf"({UID}):([^:]+):[0-9a-f]{{64}}".encode())
 
 
 class _PoolBusy(Exception):
@@ -65,7 +65,7 @@ class RedisStore:
         self._client = connect(
             caching, connect_seconds=connect_seconds, read_seconds=max(self._read_seconds, self._write_seconds)
         )
-        self._last_byte = int(caching.max_value_mb * 1024 * 1024) + _HEAD_BYTES - 1
+        self._last_byte = caching.max_value_bytes + _HEAD_BYTES - 1
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[Any]] = set()
         self._writing: set[asyncio.Task[None]] = set()

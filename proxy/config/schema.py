@@ -4,6 +4,8 @@ Durations are written as Grafana writes them ("30s", "5m", "1h30m") and held as 
 the unit of the key's name. An attribute's `_ms` suffix is not part of its key in the file.
 """
 
+from enum import StrEnum
+
 from msgspec import Struct, field
 
 
@@ -24,6 +26,12 @@ class Secret(str):
 
 SECOND = 1000
 MINUTE = 60 * SECOND
+MAX_TTL_MS = 365 * 24 * 60 * MINUTE
+"""Of a TTL, whether the file or the API sets it."""
+MIB = 1024 * 1024
+
+UID = "[A-Za-z0-9_-]{1,40}"
+"""A regular expression: what Grafana takes for a data source's uid."""
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,9 +70,20 @@ class Caching(Section, frozen=True):
     redis: Redis = Redis()
     memory: Memory = Memory()
 
+    @property
+    def max_value_bytes(self) -> int:
+        return int(self.max_value_mb * MIB)
+
+
+class Action(StrEnum):
+    """What a token may be allowed to do: Grafana's names."""
+
+    READ = "datasources.caching:read"
+    WRITE = "datasources.caching:write"
+
 
 class Token(Section, frozen=True):
-    """`permissions` maps `datasources.caching:read|write` to scopes."""
+    """`permissions` maps actions to scopes."""
 
     name: str
     sha256: str  # hex of the token's digest; the token itself is never kept
@@ -110,7 +129,7 @@ class Identity(Section, frozen=True):
 
 
 class Source(Section, frozen=True):
-    """A data source. `uid` is unique in the file, `[A-Za-z0-9_-]{1,40}`."""
+    """A data source. `uid` is unique in the file."""
 
     uid: str
     url: str

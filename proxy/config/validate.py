@@ -8,15 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 from ..core.addresses import is_link_local
 from ..core.headers import HOP_BY_HOP
 from ..dialects.registry import KNOWN_TYPES
-from .schema import Caching, Config, Redis, Server, Source, Telemetry, Token
+from .schema import MAX_TTL_MS, UID, Action, Caching, Config, Redis, Server, Source, Telemetry, Token
 
-MAX_TTL_MS = 31_536_000_000
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):(\d{1,5})")
 _BARE_HOST = re.compile(r"(?!https?:)[A-Za-z0-9.-]+(?::\d+)?(?:/[^@?#\s]*)?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SCOPE = re.compile(r"datasources:(?:\*|uid:\*|uid:[A-Za-z0-9_-]{1,40})")
-_ACTIONS = ("datasources.caching:read", "datasources.caching:write")
+_SCOPE = re.compile(rf"datasources:(?:\*|uid:\*|uid:{UID})")
+_ACTIONS = tuple(Action)
 _CHOICES = {
     "backend": ("memory", "redis"),
     "log_format": ("logfmt", "json", "console"),
@@ -140,7 +138,7 @@ def _token(token: Token, path: str) -> Iterator[Problem]:
 
 
 def _source(source: Source, path: str) -> Iterator[Problem]:
-    if not _UID.fullmatch(source.uid):
+    if not re.fullmatch(UID, source.uid):
         yield f"{path}.uid", "must be 1 to 40 of A-Z a-z 0-9 _ -"
     if source.id is not None and source.id < 1:
         yield f"{path}.id", "must be 1 or above; leave it out to be given one"

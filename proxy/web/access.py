@@ -9,12 +9,11 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from aiohttp import hdrs, web
 
-from ..config.schema import Auth, Token
+from ..config.schema import Action, Auth, Token
 from ..errors import Forbidden, NotFound, Unauthorized
 from ..settings.model import Snapshot, SourceSettings
 
@@ -23,11 +22,6 @@ _log = logging.getLogger(__name__)
 TOKEN_FILE = "admin-token"  # noqa: S105  # a file's name
 _BEARER = re.compile(r"bearer ([!-~]+)", re.IGNORECASE)  # one space, then no other: RFC 6750, 2.1
 _EVERYTHING = frozenset({"datasources:*", "datasources:uid:*"})
-
-
-class Action(StrEnum):
-    READ = "datasources.caching:read"
-    WRITE = "datasources.caching:write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

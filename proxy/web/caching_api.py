@@ -12,10 +12,11 @@ from json import dumps
 
 from aiohttp import hdrs, web
 
+from ..config.schema import MAX_TTL_MS, Action
 from ..errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from ..settings.book import Book
 from ..settings.model import CacheConfig, SourceSettings
-from .access import Access, Action
+from .access import Access
 from .cleaning import Cleaner
 from .strict_json import parse_object
 
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 
 PREFIXES = ("/api/datasources/{uid}", "/api/datasources/uid/{uid}")
 MAX_BODY_BYTES = 64 * 1024
-MAX_TTL_MS = 31_536_000_000  # 365 days
 
 SETTER: dict[str, type] = {
     "dataSourceID": int,

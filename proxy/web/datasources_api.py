@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from ..config.schema import Source
+from ..config.schema import Action, Source
 from ..engine.sources import Sources
 from ..errors import NotFound
 from ..settings.book import Book
 from ..settings.model import SourceSettings
-from .access import Access, Action
+from .access import Access
 
 PATH = "/api/datasources/uid/{uid}"
 

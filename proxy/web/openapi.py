@@ -1,9 +1,9 @@
 """The OpenAPI document of the admin listener, served at /openapi.json and printed by `millpond openapi`."""
 
 from .. import __version__
+from ..config.schema import MAX_TTL_MS, Action
 from . import datasources_api
-from .access import Action
-from .caching_api import MAX_BODY_BYTES, MAX_TTL_MS, OPERATIONS, PREFIXES, SETTER, Operation
+from .caching_api import MAX_BODY_BYTES, OPERATIONS, PREFIXES, SETTER, Operation
 
 _Json = dict[str, object]
 

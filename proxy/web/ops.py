@@ -5,8 +5,9 @@ from enum import StrEnum
 
 from aiohttp import web
 
+from ..config.schema import Action
 from ..telemetry.metrics import Metrics
-from .access import Access, Action
+from .access import Access
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 

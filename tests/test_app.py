@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.config.schema import Auth, Caching, Config, Duration, Source, SourceCache, Tls, Token
+from proxy.config.schema import Action, Auth, Caching, Config, Duration, Source, SourceCache, Tls, Token
 from proxy.errors import ConfigError
-from proxy.web.access import Action, read_admin_token
+from proxy.web.access import read_admin_token
 
 from .engine.stack import SUCCESS, SlowSource
 from .servers.application import Application, running

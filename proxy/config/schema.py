@@ -144,7 +144,7 @@ class Source(Section, frozen=True):
     basic_auth: BasicAuth | None = None
     headers: dict[str, Secret] = field(default_factory=dict)
     max_concurrent: int = 64
-    queue_timeout_ms: Duration = field(default=Duration(10 * SECOND), name="queue_timeout")
+    queue_timeout_ms: Duration = field(default=Duration(30 * SECOND), name="queue_timeout")  # as long as Grafana
     identity: Identity = Identity()
     honour_no_cache: bool = True  # a request's Cache-Control: no-cache or no-store bypasses
     policy: str = "ttl"  # ttl | http: also bounded by what the answer's own headers allow

@@ -164,6 +164,8 @@ class GuardedHandler(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """aiohttp's would log each broken request with a traceback and the line at fault, which may hold a secret."""
+        if isinstance(exc, ConnectionError) and self.link.is_closing():
+            raise exc  # the client has left, or its answer was broken off: nothing of ours failed, and nobody is there
         if status >= 500:
             self.log_exception("request failed", exc_info=exc)
             words = "Unexpected error. Refer to the server logs for more details."

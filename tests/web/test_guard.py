@@ -152,3 +152,50 @@ async def test_a_head_has_its_size(held: Held, before: bytes) -> None:
     head, _, body = held.transport.written.partition(b"\r\n\r\n")
     assert b"Content-Length: %d" % len(body) in head
     await held.close()
+
+
+@pytest.mark.parametrize("ends", ["the client", "we"])
+async def test_an_answer_whose_connection_ends_is_no_failure_of_ours(
+    caplog: pytest.LogCaptureFixture, ends: str
+) -> None:
+    """Clients leave all the time, and what a source broke off is told where it happens: no traceback for either."""
+    handled = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"a part")
+            connection.link.abort()
+            if ends == "we":
+                raise ConnectionResetError("broken off")
+            await response.write(b"another")
+            raise AssertionError
+        finally:
+            handled.set()
+
+    connection: GuardedHandler = GuardedServer(handle, PATIENCE)()
+    transport = FakeTransport()
+    connection.connection_made(transport)
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: m\r\n\r\n")
+    await handled.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
+    assert transport.written.count(b"HTTP/1.1 ") == 1
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+async def test_a_handler_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        raise ConnectionResetError("of a connection that is not the client's")
+
+    connection: GuardedHandler = GuardedServer(handle, PATIENCE)()
+    transport = FakeTransport()
+    connection.connection_made(transport)
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: m\r\n\r\n")
+    while not transport.ended:
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
+    assert transport.written.startswith(b"HTTP/1.1 500 ")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["request failed"]

@@ -106,10 +106,11 @@ def _start_all(directory: Path) -> dict[str, Peer]:
     servers = {"origin": peers.origin()}
     origin_port = servers["origin"].port
     servers["nginx"] = peers.nginx(directory / "nginx", origin_port)
-    servers["memory"] = peers.millpond("memory", directory / "memory", origin_port)
+    config = peers.by_size(origin_port)
+    servers["memory"] = peers.millpond("memory", directory / "memory", config)
     servers["store"] = peers.redis(directory / "redis", _redis_binary())
     redis_url = f"redis://127.0.0.1:{servers['store'].port}"
-    servers["redis"] = peers.millpond("redis", directory / "millpond-redis", origin_port, "--redis", redis_url)
+    servers["redis"] = peers.millpond("redis", directory / "millpond-redis", config, "--redis", redis_url)
     return servers
 
 

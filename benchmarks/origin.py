@@ -2,14 +2,17 @@
 
     python -m benchmarks.origin PORT
 
-The path's first segment, `/1k/…` or `/60k/…`, chooses the size; without one it is 1 KB.
+The path's first segment, `/1k/…` or `/60k/…`, chooses the size; without one it is 1 KB. For the soak there are also
+`/zip/…`, 60 KB in gzip, `/large/…`, 2 MB, and `/fail/…`, a 500.
 """
 
 import asyncio
+import gzip
 import json
 import sys
 
 SIZES_BYTES = {b"/1k/": 1_024, b"/60k/": 60 * 1_024}
+LARGE_BYTES = 2 * 1_024 * 1_024
 _POINT = '[1795396425,"0.0123456789"]'
 
 
@@ -23,14 +26,20 @@ def matrix(size_bytes: int) -> bytes:
     return body.encode()
 
 
-def _response(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+def _response(body: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        status,
+        headers,
         len(body),
         body,
     )
 
 
-_RESPONSES = {prefix: _response(matrix(size)) for prefix, size in SIZES_BYTES.items()}
+_RESPONSES = {prefix: _response(matrix(size)) for prefix, size in SIZES_BYTES.items()} | {
+    b"/zip/": _response(gzip.compress(matrix(SIZES_BYTES[b"/60k/"])), headers=b"Content-Encoding: gzip\r\n"),
+    b"/large/": _response(matrix(LARGE_BYTES)),
+    b"/fail/": _response(b'{"status":"error"}', status=b"500 Internal Server Error"),
+}
 
 
 class Origin(asyncio.Protocol):

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _NGINX = """\
@@ -44,6 +44,7 @@ class Peer:
     port: int
     prefix: str
     process: subprocess.Popen[bytes]
+    admin_port: int = 0
 
     def cpu_seconds(self) -> float:
         """Of the process and its children (nginx answers from a worker)."""
@@ -51,6 +52,10 @@ class Peer:
 
     def resident_mb(self) -> float:
         return sum(_resident_mb(pid) for pid in (self.process.pid, *_children(self.process.pid)))
+
+    def count(self, kind: str) -> int:
+        """Of the process: open files (`fd`) or threads (`task`)."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/{kind}").iterdir())
 
     def stop(self) -> None:
         self.process.terminate()
@@ -85,22 +90,23 @@ def redis(directory: Path, binary: str) -> Peer:
     return _start("redis", port, "", command)
 
 
-def millpond(name: str, directory: Path, origin_port: int, *flags: str) -> Peer:
-    """With a source for each size of answer, at `/ds/<size>`."""
+def by_size(origin_port: int) -> str:
+    """A configuration with a source for each size of answer, at `/ds/<size>`."""
+    return "datasources:\n" + "".join(
+        f"  - {{uid: {size}, type: prometheus, url: http://127.0.0.1:{origin_port}/{size}, cache: {{enabled: true}}}}\n"
+        for size in ("1k", "60k")
+    )
+
+
+def millpond(name: str, directory: Path, configuration: str, *flags: str) -> Peer:
     port, admin = free_port(), free_port()
     directory.mkdir()
     config = directory / "millpond.yaml"
-    config.write_text(
-        "datasources:\n"
-        + "".join(
-            f"  - {{uid: {size}, type: prometheus, url: http://127.0.0.1:{origin_port}/{size}, cache: {{enabled: true}}}}\n"
-            for size in ("1k", "60k")
-        )
-    )
+    config.write_text(configuration)
     command = [sys.executable, "-m", "proxy", "serve", "--config", str(config), "--data-dir", str(directory)]
     command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}"]
     command += ["--ttl", "1h", "--log-level", "warning", *flags]
-    peer = _start(name, port, "/ds", command)
+    peer = replace(_start(name, port, "/ds", command), admin_port=admin)
     _await_ready(f"http://127.0.0.1:{admin}/-/ready")
     return peer
 

@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def body_of(target: str, epoch: int) -> bytes:
-    """About a kilobyte that no other target and epoch has."""
-    pad = hashlib.sha256(f"{epoch} {target}".encode()).hexdigest() * 16
+    """About a kilobyte, or `kilobytes=N` of the target, that no other target and epoch has."""
+    kilobytes = int(target.partition("kilobytes=")[2].partition("&")[0] or 1)
+    pad = hashlib.sha256(f"{epoch} {target}".encode()).hexdigest() * 16 * kilobytes
     return json.dumps({"epoch": epoch, "target": target, "pad": pad}).encode()
 
 

@@ -270,7 +270,8 @@ def _admin_token(data_dir: Path) -> str:
         return ensure_admin_token(data_dir)
     except OSError as error:
         raise MillpondError(
-            f"cannot keep the admin token in {data_dir} ({error.strerror}); make it writable"
+            f"cannot keep the admin token in {data_dir} ({error.strerror}); make it and what is in it readable and writable"
+            f" for user {os.geteuid()}, or set server.data_dir to another"
         ) from error
 
 

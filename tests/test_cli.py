@@ -311,6 +311,22 @@ def test_the_start_tells_addresses_and_urls_as_they_are_written(start_millpond: 
     assert "uid=default type=prometheus url=http://127.0.0.1:9/a path=/ caching=on" in millpond.log
 
 
+def test_a_data_directory_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "admin-token").mkdir()
+    for directory, said in (
+        (
+            tmp_path,
+            f"{tmp_path} (Is a directory); make it and what is in it readable and writable for user {os.geteuid()}",
+        ),
+        (Path("/dev/null"), "/dev/null (File exists); set server.data_dir to one that can be written"),
+    ):
+        listeners = (f"--listen=127.0.0.1:{free_port()}", f"--admin-listen=127.0.0.1:{free_port()}")
+        result = start(PROGRAMS[1], *listeners, "--data-dir", str(directory))
+        assert result.returncode == 1
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+
+
 def test_help_and_check_config_load_no_server(tmp_path: Path) -> None:
     name = write(tmp_path, "caching: {ttl: 1m}")
     for arguments in (["--help"], ["check-config", name], ["print-config"]):

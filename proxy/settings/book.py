@@ -130,8 +130,10 @@ class Book:
         async with self._lock:
             try:
                 contents = await self._store.change(lambda contents: edit(self._complete(contents), self._moment()))
-            except SettingsNotDurable:
+            except SettingsNotDurable as error:
                 self._failed("change")
+                if self._quiet.held_back("change") is not None:
+                    _log.warning("%s", error)
                 raise
             await self._hold(contents)
             return contents

@@ -330,3 +330,16 @@ async def test_a_copy_that_cannot_be_written_stops_nothing(
     async with opened(RedisSettings(shared.caching), shared, copy=Unwritable(tmp_path)) as book:
         assert (await book.change("a", MINUTE)).config == MINUTE
     assert "out of date" in caplog.text
+
+
+async def test_a_change_that_cannot_be_kept_is_told_in_the_log(
+    shared: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[str] = []
+    async with opened(FileSettings(tmp_path), shared, failed=failures.append) as book:
+        monkeypatch.setattr(FileSettings, "change", Unwritable.change)
+        for _ in range(3):
+            with pytest.raises(SettingsNotDurable):
+                await book.change("a", MINUTE)
+    assert failures == ["change"] * 3
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "read-only")]

@@ -243,7 +243,9 @@ def _store(config: Config, metrics: Metrics) -> Store:
         )
     store = MemoryStore(max_size_bytes=int(caching.memory.max_size_mb * MIB), max_value_bytes=caching.max_value_bytes)
     metrics.watch("memory_size_bytes", "Bytes of the entries in memory.", lambda: store.size_bytes)
+    metrics.watch("memory_max_size_bytes", "What they may be at most.", lambda: caching.memory.max_size_mb * MIB)
     metrics.watch("memory_entries", "Entries in memory.", lambda: len(store))
+    metrics.watch("memory_evictions_total", "Living entries that had to make room.", lambda: store.evictions)
     return store
 
 

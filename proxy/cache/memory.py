@@ -49,6 +49,8 @@ class MemoryStore:
         """Hashes of keys that left the small queue, as many as there are entries: a mistaken one costs a place, no more."""
         self._small_bytes = 0
         self._main_bytes = 0
+        self.evictions = 0
+        """Of entries that would have lived longer."""
 
     @property
     def size_bytes(self) -> int:
@@ -135,15 +137,18 @@ class MemoryStore:
             self._main[key] = item
             self._main_bytes += item.size_bytes
         else:
+            self.evictions += 1
             self._ghosts[hash(key)] = None
 
     def _evict_from_main(self) -> None:
         key, item = self._main.popitem(last=False)
-        if item.hits and not self._expired(item):
+        expired = self._expired(item)
+        if item.hits and not expired:
             item.hits -= 1
             self._main[key] = item
         else:
             self._main_bytes -= item.size_bytes
+            self.evictions += not expired
 
     def _expired(self, item: _Item) -> bool:
         return (self._clock() - item.stored_at) * 1000 >= item.entry.keep_ms

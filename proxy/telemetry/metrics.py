@@ -12,10 +12,11 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .. import __version__
@@ -31,6 +32,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"millpond_{name}", text, labels, registry=registry)
@@ -164,7 +166,7 @@ class Metrics:
             self._reload_time.set_to_current_time()
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when the metrics are."""
+        """A gauge that is read when the metrics are; a counter, where its name ends so."""
         self._registry.register(_Read(f"millpond_{name}", text, read))
 
     def exposition(self) -> bytes:
@@ -176,5 +178,6 @@ class _Read(Collector):
     def __init__(self, name: str, text: str, read: Callable[[], float]) -> None:
         self._name, self._text, self._read = name, text, read
 
-    def collect(self) -> list[GaugeMetricFamily]:
-        return [GaugeMetricFamily(self._name, self._text, value=self._read())]
+    def collect(self) -> list[Metric]:
+        family = CounterMetricFamily if self._name.endswith("_total") else GaugeMetricFamily
+        return [family(self._name, self._text, value=self._read())]

@@ -124,6 +124,18 @@ async def test_expired_entries_make_room_before_living_ones() -> None:
     assert [number for number in morning if not await cache.ask(number)] == []
 
 
+async def test_an_eviction_is_of_a_living_entry() -> None:
+    cache = Cache(MIB)
+    for number in (*range(200), *range(2_000)):  # of both queues
+        await cache.ask(number)
+    evictions = cache.store.evictions
+    assert evictions == 2_000 - len(cache.store)
+    cache.now += 61
+    for number in range(10_000, 10_300):
+        await cache.ask(number)
+    assert cache.store.evictions == evictions
+
+
 async def test_an_entry_ends_with_its_time_whatever_was_asked_meanwhile() -> None:
     cache = Cache(MIB)
     await cache.ask(1)

@@ -69,7 +69,7 @@ EXPRESSIONS = sorted(set(map(filled, expressions())))
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_a_query_names_metrics_and_labels_that_exist(expression: str, exposed: Mapping[str, frozenset[str]]) -> None:
-    names = set(re.findall(r"\bmillpond_\w+", expression))
+    names = set(re.findall(r"\b(?:millpond|process)_\w+", expression))
     assert names or 'up{job="millpond"}' in expression
     assert names <= exposed.keys()
     labels = frozenset[str]().union(*(exposed[name] for name in names))
@@ -96,10 +96,12 @@ def test_prometheus_understands_every_query(prometheus: Prometheus) -> None:
 
 
 def test_every_metric_is_on_the_dashboard_or_not_meant_for_it(exposed: Mapping[str, frozenset[str]]) -> None:
-    shown = set(re.findall(r"\bmillpond_\w+", " ".join(EXPRESSIONS)))
+    shown = set(re.findall(r"\b(?:millpond|process)_\w+", " ".join(EXPRESSIONS)))
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exposed}
     assert families - {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown} == {
         "millpond_caching_should_cache_query_request_duration_seconds",  # Grafana's; says what bypasses say better
+        *(f"process_{name}" for name in ("cpu_seconds_total", "virtual_memory_bytes", "start_time_seconds")),
+        *("process_open_fds", "process_max_fds"),
         "millpond_config_last_reload_success_timestamp_seconds",
         "millpond_stored_total",
     }

@@ -4,7 +4,7 @@ UPSTREAM ?= http://localhost:9090
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench bench-quick faults lock clean
+.PHONY: run test lint format bench bench-quick soak faults lock clean
 
 run: $(VENV)/.run
 	$(BIN)/millpond serve --upstream $(UPSTREAM) --log-format console
@@ -27,6 +27,10 @@ bench: $(VENV)/.test
 
 bench-quick: $(VENV)/.test
 	$(BIN)/python -m benchmarks --quick
+
+# What must not grow: 10,000 idle connections, then ten minutes of mixed load; SOAK="--minutes 60" for longer.
+soak: $(VENV)/.test
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 # The long form of what the suite does briefly: each fault lasts a minute, the settings are killed twenty times.
 faults: $(VENV)/.test

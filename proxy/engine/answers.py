@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from ..core import codings
 from ..core.model import Entry, Headers, Pairs
-from ..upstream.client import Response
+from ..upstream.response import Response
 from .exchange import Payload
 from .flight import Whole
 

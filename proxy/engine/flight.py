@@ -13,7 +13,7 @@ from typing import Self
 
 from ..core.model import Headers, Key, Reason
 from ..errors import UpstreamError
-from ..upstream.client import Response
+from ..upstream.response import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

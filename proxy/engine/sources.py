@@ -9,7 +9,8 @@ from typing import Self
 from ..config.schema import Config
 from ..errors import NotFound
 from ..settings.model import Snapshot
-from ..upstream.client import OnFailure, Upstream
+from ..upstream.client import Upstream
+from ..upstream.response import OnFailure
 from .source import Limits, SourceRuntime
 
 _BASE = "/ds/"

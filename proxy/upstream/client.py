@@ -6,19 +6,19 @@ again. All of that is off (the numbers T6 to T12 in the tests of traps): a proxy
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import BytesIO
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..config.schema import Source
-from ..core.headers import end_to_end
 from ..core.model import Pairs
 from ..errors import UpstreamBusy, UpstreamError
 from .failure import died_before_answering, failure, malformed, not_as_coded, timed_out
+from .response import OnFailure, Response, Slot
 from .sending import Deadline, Sending, earlier
 from .session import Reuse, open_session
 from .users import Users
@@ -40,84 +40,6 @@ class Outgoing:
     body: bytes | AsyncIterator[bytes] = b""
     read_only: bool
     bounded: bool = False
-
-
-OnFailure = Callable[[str, UpstreamError], None]
-"""Told the uid of a source and what it failed at: once for each failure."""
-
-
-class Response:
-    """A source's answer, its head read. Close it in any case: it holds one of the source's slots."""
-
-    def __init__(
-        self,
-        *,
-        uid: str,
-        response: aiohttp.ClientResponse,
-        slot: "Slot",
-        between_s: float,
-        until: float | None,
-        sending: Sending | None,
-        on_failure: OnFailure,
-    ) -> None:
-        self._uid = uid
-        self._on_failure = on_failure
-        self._response = response
-        self._slot = slot
-        self._between_s = between_s
-        self._until = until
-        self._sending = sending
-        self.status = response.status
-        self.headers = _answer_headers(response.headers)
-        chunked = "Transfer-Encoding" in response.headers
-        self.content_length = None if chunked else response.content_length
-        self.says_its_end = chunked or self.content_length is not None
-        """Without a length or chunks, nothing tells an answer that broke off from a whole one."""
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, its coding not undone. Raises UpstreamError unless it ended as announced."""
-        content = self._response.content
-        endless = self.headers.get("Content-Type", "").lower().startswith("text/event-stream")
-        loop = asyncio.get_running_loop()
-        until = self._until
-        try:
-            while True:
-                if not endless:
-                    until = earlier(self._until, loop.time() + self._between_s)
-                async with asyncio.timeout_at(until):
-                    chunk = await content.readany()
-                if not chunk:
-                    break
-                yield chunk
-        except TimeoutError as error:
-            phase = "total" if until == self._until else "between_bytes"
-            raise self._failed(timed_out(self._uid, phase)) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._failed(failure(self._uid, error)) from error
-        finally:
-            await self.aclose()
-
-    def _failed(self, error: UpstreamError) -> UpstreamError:
-        self._on_failure(self._uid, error)
-        return error
-
-    async def aclose(self) -> None:
-        """Frees the slot; closes the connection unless both bodies went over it whole."""
-        whole = self._response.content.at_eof() and (self._sending is None or self._sending.ended)
-        self._response.release() if whole else self._response.close()
-        self._slot.free()
-
-
-class Slot:
-    """One of a source's concurrent requests; freed once."""
-
-    def __init__(self, slots: asyncio.Semaphore) -> None:
-        self._slots: asyncio.Semaphore | None = slots
-
-    def free(self) -> None:
-        if self._slots is not None:
-            self._slots.release()
-            self._slots = None
 
 
 class Upstream:
@@ -308,19 +230,3 @@ def _fixed_headers(source: Source) -> Pairs:
         credentials = f"{source.basic_auth.username}:{source.basic_auth.password!s}"
         headers.append(("Authorization", f"Basic {b64encode(credentials.encode()).decode()}"))
     return tuple(headers)
-
-
-def _answer_headers(headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
-    """End-to-end fields. One that cannot be written again as it came, and would cost the whole answer, is left out."""
-    return CIMultiDictProxy(CIMultiDict(pair for pair in end_to_end(headers) if _can_be_written(pair[1])))
-
-
-def _can_be_written(value: str) -> bool:
-    """No control character, which aiohttp's parser lets through and its writer refuses; bytes that are UTF-8."""
-    if value.isascii():
-        return value.replace("\t", " ").isprintable()
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return not any((char < " " and char != "\t") or char == "\x7f" for char in value)

@@ -7,7 +7,7 @@ from multidict import CIMultiDict
 from proxy.core.model import Key, Reason
 from proxy.engine.flight import Broken, Flight, Flights, Landed, Open, Whole
 from proxy.errors import UpstreamError
-from proxy.upstream.client import Response
+from proxy.upstream.response import Response
 
 KEY = Key(uid="prom", generation="g", digest=b"d" * 32)
 WHOLE = Whole(status=200, headers=CIMultiDict(), body=b"{}", encoding="identity", refusal=None)

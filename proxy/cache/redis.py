@@ -186,7 +186,8 @@ class RedisStore:
             return kind
         self._breaker.failed()
         if self._breaker.is_open and (self._probing is None or self._probing.done()):
-            self._say("open", "Redis fails and is left alone: answers come from the sources", {"kind": kind})
+            text = "Redis fails and is left alone: answers come from the sources"
+            self._quiet.log(_log, logging.WARNING, "open", text, {"kind": kind})
             self._probing = asyncio.create_task(self._probe(), name="redis probe")
         return kind
 
@@ -201,17 +202,12 @@ class RedisStore:
             else:
                 self._breaker.succeeded()
                 self._refused.clear()
-                self._say("closed", "Redis answers again", {}, logging.INFO)
+                self._quiet.log(_log, logging.INFO, "closed", "Redis answers again")
 
     def _note(self, operation: str, kind: str, error: BaseException | None = None) -> None:
         self._on_fault(operation, kind)
         extra = {"operation": operation, "kind": kind} | ({"error": type(error).__name__} if error is not None else {})
-        self._say(f"{operation} {kind}", "Redis failed", extra)
-
-    def _say(self, kind: str, text: str, extra: Mapping[str, object], level: int = logging.WARNING) -> None:
-        held_back = self._quiet.held_back(kind)
-        if held_back is not None:
-            _log.log(level, text, extra={**extra} | ({"times_before": held_back} if held_back else {}))
+        self._quiet.log(_log, logging.WARNING, f"{operation} {kind}", "Redis failed", extra)
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

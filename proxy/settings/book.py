@@ -18,7 +18,7 @@ from ..errors import NotFound, SettingsNotDurable, SettingsUnreadable
 from ..telemetry.logs import Quiet
 from .contents import Contents, Moment, complete, configure, first_config, in_force, merge, move
 from .model import CacheConfig, Snapshot, SourceSettings
-from .store import Edit, SettingsStore
+from .store import SettingsStore
 
 _log = logging.getLogger(__name__)
 
@@ -177,11 +177,11 @@ class Book:
         self._publish(contents)
         if self._copy is not None:
             try:
-                await self._copy.change(_joining(contents))
+                await self._copy.change(lambda kept: merge(kept, contents))
             except SettingsNotDurable as error:
                 self._failed("copy")
-                if self._quiet.held_back("copy") is not None:
-                    _log.warning("The copy of the settings in the data directory is out of date. %s", error)
+                text = f"The copy of the settings in the data directory is out of date. {error}"
+                self._quiet.log(_log, logging.WARNING, "copy", text)
 
     def _publish(self, contents: Contents) -> None:
         caching = self._config.caching
@@ -216,8 +216,8 @@ class Book:
                 self._set_reachable(False, error)
             except Exception:
                 self._failed("read")
-                if self._quiet.held_back("poll") is not None:
-                    _log.exception("Looking for changed settings failed; the next attempt follows.")
+                text = "Looking for changed settings failed; the next attempt follows."
+                self._quiet.log(_log, logging.ERROR, "poll", text, exc_info=True)
 
     async def _closing_within(self, seconds: float) -> bool:
         """Sleep that closing ends. The poll is not cancelled: that would break a command on its way to the store."""
@@ -229,13 +229,9 @@ class Book:
     def _set_reachable(self, reachable: bool, error: Exception | None = None) -> None:
         if not reachable:
             self._failed("read")
-        if self._reachable and not reachable and self._quiet.held_back("read") is not None:
-            _log.warning("The settings store does not answer; the last known settings stay in force. %s", error)
-        elif reachable and not self._reachable and self._quiet.held_back("again") is not None:
-            _log.info("The settings store answers again.")
+        if self._reachable and not reachable:
+            text = f"The settings store does not answer; the last known settings stay in force. {error}"
+            self._quiet.log(_log, logging.WARNING, "read", text)
+        elif reachable and not self._reachable:
+            self._quiet.log(_log, logging.INFO, "again", "The settings store answers again.")
         self._reachable = reachable
-
-
-def _joining(contents: Contents) -> Edit:
-    """An edit that brings `contents` in."""
-    return lambda kept: merge(kept, contents)

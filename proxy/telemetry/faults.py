@@ -16,7 +16,5 @@ class SourceFaults:
 
     def __call__(self, uid: str, error: UpstreamError) -> None:
         self._metrics.upstream_failed(uid=uid, kind=error.kind)
-        held_back = self._quiet.held_back(f"{uid} {error.kind}")
-        if held_back is not None:
-            fields = {"datasource": uid, "kind": error.kind}
-            _log.warning(error.public_message, extra=fields | ({"times_before": held_back} if held_back else {}))
+        fields = {"datasource": uid, "kind": error.kind}
+        self._quiet.log(_log, logging.WARNING, f"{uid} {error.kind}", error.public_message, fields)

@@ -6,7 +6,7 @@ A line's own fields come in `extra`: `log.info("reloaded", extra={"sources": 3})
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -35,22 +35,32 @@ def redact_query(raw_query: str) -> str:
 
 
 class Quiet:
-    """Lets one line of a kind through in a while, and says how many it held back."""
+    """Lets one line of a kind through in a while, and says in the next one how many it held back."""
 
     def __init__(self, seconds: float = 1.0, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._monotonic = monotonic
         self._next: dict[str, tuple[float, int]] = {}
 
-    def held_back(self, kind: str) -> int | None:
-        """None: hold this line back. Else how many have been since the last one. `kind` is from a closed list."""
+    def log(
+        self,
+        logger: logging.Logger,
+        level: int,
+        kind: str,
+        text: str,
+        extra: Mapping[str, object] | None = None,
+        *,
+        exc_info: bool = False,
+    ) -> None:
+        """Log the line unless one of its kind went through a moment ago. `kind` is from a closed list."""
         now = self._monotonic()
-        due, count = self._next.get(kind, (0.0, 0))
+        due, held_back = self._next.get(kind, (now, 0))
         if now < due:
-            self._next[kind] = (due, count + 1)
-            return None
+            self._next[kind] = (due, held_back + 1)
+            return
         self._next[kind] = (now + self._seconds, 0)
-        return count
+        fields = {**(extra or {})} | ({"times_before": held_back} if held_back else {})
+        logger.log(level, text, extra=fields, exc_info=exc_info)
 
 
 class _Logfmt(logging.Formatter):

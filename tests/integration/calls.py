@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from .wire import Reply, ask
+from tests.servers.wire import Reply, ask
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

@@ -14,10 +14,10 @@ from tests.servers.millpond import Millpond
 from tests.servers.raw import RawSource, RunRawSource
 from tests.servers.source import RunningSource, RunSource
 from tests.servers.valkey import Valkey
+from tests.servers.wire import Reply, ask
 from tests.sources import prometheus
 
 from .configured import caching
-from .wire import Reply, ask
 
 BODY = b"[1,2]"
 CODED = {

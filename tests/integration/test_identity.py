@@ -12,10 +12,10 @@ import pytest
 from tests.servers.millpond import Millpond
 from tests.servers.source import RunningSource, RunSource
 from tests.servers.valkey import Valkey
+from tests.servers.wire import Reply, ask
 from tests.sources import plain, prometheus
 
 from .configured import caching
-from .wire import Reply, ask
 
 Header = tuple[str, str]
 Headers = tuple[Header, ...]

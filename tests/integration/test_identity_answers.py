@@ -1,20 +1,20 @@
 """Which answers may be somebody else's, and what of them (safety.md S-01, S-31 to S-34, S-38; decisions 20 and 21)."""
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.servers.millpond import Millpond
+from tests.servers.process import wait_until
 from tests.servers.raw import RawSource, RunRawSource
 from tests.servers.source import RunningSource, RunSource
+from tests.servers.wire import Reply, ask
 from tests.sources import plain
 from tests.sources.plain import SCRIPT, Scripted
 
 from .configured import caching
-from .wire import Reply, ask
 
 JSON = {"Content-Type": "application/json"}
 
@@ -46,13 +46,6 @@ def millpond(source: RunningSource, raw: RawSource) -> Iterator[Millpond]:
 def path() -> str:
     """One that nobody has asked for."""
     return f"/ds/any/x{next(numbers)}"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 KEPT = [
@@ -119,7 +112,7 @@ def at_once(
     gate = source.closed_gate()
     with ThreadPoolExecutor(len(callers)) as pool:
         asked = [pool.submit(ask, millpond.port, path, *headers) for headers in callers]
-        until(lambda: millpond.metrics().get(joined, 0) - before == waiting)
+        wait_until(lambda: millpond.metrics().get(joined, 0) - before == waiting)
         gate()
         return [each.result() for each in asked]
 

@@ -10,10 +10,10 @@ import pytest
 from tests.servers.millpond import Millpond
 from tests.servers.source import RunningSource, RunSource
 from tests.servers.valkey import Valkey
+from tests.servers.wire import Reply, ask
 from tests.sources import prometheus
 
 from .configured import caching
-from .wire import Reply, ask
 
 FORM = "application/x-www-form-urlencoded"
 RANGE = "/api/v1/query_range"

@@ -7,11 +7,11 @@ import pytest
 
 from tests.servers.millpond import Millpond
 from tests.servers.source import RunningSource, RunSource
+from tests.servers.wire import ask, send
 from tests.sources import plain
 from tests.sources.plain import SCRIPT, Scripted
 
 from .configured import caching
-from .wire import ask, send
 
 JSON = {"Content-Type": "application/json"}
 FORM = ("Content-Type", "application/x-www-form-urlencoded")

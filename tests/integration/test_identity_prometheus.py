@@ -11,10 +11,10 @@ import pytest
 from tests.servers.millpond import Millpond
 from tests.servers.prometheus import Prometheus
 from tests.servers.valkey import Valkey
+from tests.servers.wire import Reply, ask
 
 from .configured import caching
 from .test_identity import CUT_NOISE, FORM, FORWARDED_NOISE, IDENTITY, UNKNOWN, Headers, different, values
-from .wire import Reply, ask
 
 SPAN = "start=1795396425&end=1795397025&step=60"
 

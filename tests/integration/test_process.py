@@ -5,13 +5,13 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from tests.servers.millpond import Millpond, StartMillpond
+from tests.servers.process import wait_until
 
 REQUEST = b"GET /api/v1/query_range?query=secret&start=1&end=2&step=1 HTTP/1.1\r\nHost: x\r\n%b\r\n"
 
@@ -78,7 +78,7 @@ def test_ends_with_0_and_answers_first_what_it_accepted(
     with client(millpond) as connection:
         hanging.asked.wait(20)
         process(millpond).send_signal(signum)
-        wait_for(lambda: "draining" in millpond.log)
+        wait_until(lambda: "draining" in millpond.log)
         hanging.answer.set()
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -102,7 +102,7 @@ def test_a_second_signal_ends_it_at_once(hanging: Hanging, start_millpond: Start
     with client(millpond):
         hanging.asked.wait(20)
         process(millpond).terminate()
-        wait_for(lambda: "draining" in millpond.log)
+        wait_until(lambda: "draining" in millpond.log)
         process(millpond).terminate()
         assert process(millpond).wait(30) == 1
 
@@ -112,12 +112,12 @@ def test_a_reload_of_a_broken_file_keeps_the_old_configuration(start_millpond: S
     millpond = start_millpond(config=source)
     millpond.config_file.write_text(source + "nonsense: 1\n")
     process(millpond).send_signal(signal.SIGHUP)
-    wait_for(lambda: "not reloaded" in millpond.log)
+    wait_until(lambda: "not reloaded" in millpond.log)
     assert re.search("nonsense: is not a key here", millpond.log)
     assert millpond.metrics()['millpond_config_reloads_total{result="failed"}'] == 1
     millpond.config_file.write_text(source.replace("uid: a", "uid: b"))
     process(millpond).send_signal(signal.SIGHUP)
-    wait_for(lambda: "configuration reloaded" in millpond.log)
+    wait_until(lambda: "configuration reloaded" in millpond.log)
     assert millpond.api("GET", "b/cache")["dataSourceUID"] == "b"
 
 
@@ -132,10 +132,3 @@ def test_one_line_a_request_at_debug_and_no_secret_in_it(hanging: Hanging, start
     assert "secret" not in millpond.log
     for said in ("method=GET", "path=/api/v1/query_range", "status=200", "cache=MISS", "datasource=default", "bytes=2"):
         assert said in line
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -9,9 +9,8 @@ from tests.servers.millpond import Millpond
 from tests.servers.prometheus import Prometheus
 from tests.servers.source import RunningSource, RunSource
 from tests.servers.valkey import Valkey
+from tests.servers.wire import recorded, send
 from tests.sources import relay
-
-from .wire import recorded, send
 
 REQUESTS = Path(__file__).parent / "requests"
 TO_PROMETHEUS = sorted(

@@ -20,7 +20,8 @@ from redis import Redis
 from ..faults.bench import configuration
 from ..servers.counting import Counting
 from ..servers.millpond import Millpond
-from ..servers.valkey import Valkey, redis_binary, wait_until
+from ..servers.process import wait_until
+from ..servers.valkey import Valkey, redis_binary
 
 TOKEN = "s3cr3t-t0ken"
 QUERY = "api_key=hunter2&query=up"

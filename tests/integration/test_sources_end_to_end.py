@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tests.servers.millpond import Millpond
 from tests.servers.source import RunningSource, RunSource
+from tests.servers.wire import Reply, recorded, send
 from tests.sources import (
     elasticsearch,
     flux,
@@ -37,7 +38,6 @@ from . import calls_of_tables as tables
 from . import calls_of_traces as traces
 from .calls import Call, Table, get
 from .configured import caching
-from .wire import Reply, recorded, send
 
 TABLES: dict[str, Table] = {
     "prometheus": metrics.PROMETHEUS,

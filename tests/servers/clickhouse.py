@@ -6,15 +6,11 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from .binaries import find
-from .process import Process, free_port
-from .prometheus import START_S, http_ready
+from .process import Process, free_port, http_ready
+from .prometheus import START_S
 
 
 class ClickHouse(Process):
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def command(self) -> Sequence[str]:
         users = self.directory / "users.xml"
         users.write_text(

@@ -14,15 +14,10 @@ from typing import Any
 import pytest
 
 from . import counting_program
-from .process import Process
-from .prometheus import http_ready
+from .process import Process, http_ready
 
 
 class Counting(Process):
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def command(self) -> Sequence[str]:
         return (sys.executable, counting_program.__file__, str(self.port))
 

@@ -12,18 +12,13 @@ from collections.abc import Sequence
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
-from .process import Process
-from .prometheus import http_ready
+from .process import Process, http_ready
 
 PIECE = b'{"status":"success","data":"' + b"a" * (65536 - 28)
 MIB = 1024 * 1024
 
 
 class Firehose(Process):
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def command(self) -> Sequence[str]:
         return (sys.executable, "-m", __name__, str(self.port))
 

@@ -7,15 +7,11 @@ from urllib.parse import quote
 import pytest
 
 from .binaries import find
-from .process import Process, free_port
-from .prometheus import END_S, START_S, http_ready
+from .process import Process, free_port, http_ready
+from .prometheus import END_S, START_S
 
 
 class InfluxDB(Process):
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def command(self) -> Sequence[str]:
         config = self.directory / "influxdb.conf"
         config.write_text(

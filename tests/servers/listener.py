@@ -7,9 +7,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from email.message import Message
-from http.client import HTTPResponse
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +25,14 @@ from proxy.upstream.client import Upstream
 from proxy.web.data import DataHandler
 from proxy.web.guard import GuardedServer, Patience
 
+from .wire import Reply, parse, request
+
 HANGS_SECONDS = 30
 """After this long a connection that should have ended counts as hanging. Nothing waits for it that works."""
 BRISK = Patience(sweep_seconds=0.05)
 MATRIX = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
 QUERY_RANGE = "/api/v1/query_range?query=up&start=1795392000&end=1795395600&step=60"
 LABELS = "/api/v1/labels?start=1795392000&end=1795395600"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    headers: Message
-    body: bytes
-
-    @property
-    def x_cache(self) -> str:
-        return str(self.headers["X-Cache"])
-
-
-class _Fake:
-    def __init__(self, data: bytes) -> None:
-        self._file = BytesIO(data)
-
-    def makefile(self, *_: Any, **__: Any) -> BytesIO:
-        return self._file
-
-
-def parse(data: bytes, method: str = "GET") -> Reply:
-    """The first answer in `data`; raises IncompleteRead where its body is cut."""
-    response = HTTPResponse(_Fake(data), method=method)  # type: ignore[arg-type]  # as much of a socket as it needs
-    response.begin()
-    return Reply(response.status, response.headers, response.read())
 
 
 @dataclass(slots=True)
@@ -89,11 +62,7 @@ class Listener:
 
     async def ask(self, target: str, *headers: str, method: str = "GET", body: bytes | None = None) -> Reply:
         """A request on a connection of its own, and its answer."""
-        fields = ["Host: millpond", "Connection: close", *headers]
-        if body is not None:
-            fields.append(f"Content-Length: {len(body)}")
-        head = "\r\n".join((f"{method} {target} HTTP/1.1", *fields, "", "")).encode("latin-1")
-        return parse(await self.raw(head + (body or b"")), method)
+        return parse(await self.raw(request(target, *headers, method=method, body=body)), method)
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:

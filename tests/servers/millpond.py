@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from .process import Process, free_port
-from .prometheus import http_ready
+from .process import Process, free_port, http_ready
 
 
 class Millpond(Process):
@@ -24,10 +23,6 @@ class Millpond(Process):
         self._flags = flags
         self.config_file = self.directory / "millpond.yaml"
         self.config_file.write_text(config)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def admin_url(self) -> str:

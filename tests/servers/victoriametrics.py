@@ -6,15 +6,11 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from .binaries import find
-from .process import Process
-from .prometheus import END_S, START_S, http_ready
+from .process import Process, http_ready
+from .prometheus import END_S, START_S
 
 
 class VictoriaMetrics(Process):
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def command(self) -> Sequence[str]:
         return (
             find("victoria-metrics"),

@@ -15,9 +15,10 @@ import pytest
 from aiohttp import web
 
 from proxy.web.guard import Patience
-from tests.servers.listener import HANGS_SECONDS, MATRIX, QUERY_RANGE, Listener, listening, parse, source
+from tests.servers.listener import HANGS_SECONDS, MATRIX, QUERY_RANGE, Listener, listening, source
 from tests.servers.millpond import StartMillpond
 from tests.servers.scripted import Scripted, json_answer
+from tests.servers.wire import parse
 
 GOOD = json_answer(MATRIX)
 

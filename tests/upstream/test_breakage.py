@@ -17,11 +17,11 @@ from tests.servers.listener import (
     QUERY_RANGE,
     Listener,
     listening,
-    parse,
     source,
 )
 from tests.servers.process import free_port
 from tests.servers.scripted import Answer, Connection, Scripted, Seen, chunk, json_answer
+from tests.servers.wire import parse
 
 JSON = "Content-Type: application/json\r\n"
 OK = f"HTTP/1.1 200 OK\r\n{JSON}".encode()

@@ -10,9 +10,10 @@ from aiohttp import web
 
 from proxy.config.schema import BasicAuth, Secret
 from proxy.web.guard import GuardedHandler, Patience
-from tests.servers.listener import HANGS_SECONDS, MATRIX, QUERY_RANGE, listening, parse, read_all, source
+from tests.servers.listener import HANGS_SECONDS, MATRIX, QUERY_RANGE, listening, read_all, source
 from tests.servers.process import free_port
 from tests.servers.scripted import Connection, Scripted, Seen, answer, chunk, json_answer
+from tests.servers.wire import parse
 
 
 async def in_time(reader: asyncio.StreamReader, until: bytes) -> bytes:

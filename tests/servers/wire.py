@@ -5,7 +5,9 @@ import socket
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPResponse
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,41 @@ def recorded(path: Path, host: str) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+class _Socket:
+    """As much of one as an HTTPResponse needs."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = BytesIO(data)
+
+    def makefile(self, *_: Any, **__: Any) -> BytesIO:
+        return self._file
+
+
+def parse(data: bytes, method: str = "GET") -> Reply:
+    """The first answer in `data`; raises IncompleteRead where its body is cut."""
+    return _read(HTTPResponse(_Socket(data), method=method))  # type: ignore[arg-type]  # see _Socket
+
+
 def send(port: int, request: bytes) -> Reply:
+    """On a connection of its own; the answer's end is where its head says."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(request)
-        response = HTTPResponse(connection, method=request.partition(b" ")[0].decode())
-        response.begin()
-        body = response.read()
-        return Reply(response.status, response.headers, body)
+        return _read(HTTPResponse(connection, method=request.partition(b" ")[0].decode()))
+
+
+def _read(response: HTTPResponse) -> Reply:
+    response.begin()
+    return Reply(response.status, response.headers, response.read())
+
+
+def request(
+    target: str, *headers: str, method: str = "GET", body: bytes | None = None, host: str = "millpond"
+) -> bytes:
+    """With these header lines, in latin-1, in this order and each as often as it is given; the last of its connection."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + (body or b"")
 
 
 def ask(
@@ -55,9 +85,6 @@ def ask(
     body: bytes = b"",
     host: str = "millpond",
 ) -> Reply:
-    """A request with these headers in this order, each as often as it is given; they are latin-1 on the wire."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    if body or method == "POST":
-        lines.append(f"Content-Length: {len(body)}")
-    return send(port, "\r\n".join((*lines, "", "")).encode("latin-1") + body)
+    lines = (f"{name}: {value}" for name, value in headers)
+    whole = body if body or method == "POST" else None
+    return send(port, request(target, *lines, method=method, body=whole, host=host))

@@ -133,14 +133,41 @@ async def test_a_broken_body_is_a_502_where_it_was_to_be_kept(name: str, by_rese
 @pytest.mark.parametrize("by_reset", [False, True], ids=["FIN", "RST"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("name", BROKEN_BODIES)
-async def test_a_broken_body_never_ends_cleanly_where_it_was_streamed(name: str, version: str, by_reset: bool) -> None:
-    """An HTTP/1.0 client knows the end of a chunked answer by the connection's: it must not be a FIN."""
+async def test_a_broken_body_never_ends_cleanly_where_it_was_streamed(
+    name: str, version: str, by_reset: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An HTTP/1.0 client knows the end of a chunked answer by the connection's: it must not be a FIN. That the source
+    failed is told by its own line, not by a traceback for each of its clients."""
     answer = then_good(BROKEN_BODIES[name], by_reset=by_reset)
     async with Scripted(answer) as upstream, listening(source(upstream.url)) as millpond:
         reader, writer = await millpond.connect()
         writer.write(f"GET /ds/prom/x HTTP/{version}\r\nHost: m\r\nConnection: close\r\n\r\n".encode())
         assert not await looks_whole(reader)
         writer.transport.abort()
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
+async def test_clients_that_leave_in_the_middle_of_an_answer_leave_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left = asyncio.Event()
+
+    async def endless(_: Seen, connection: Connection) -> None:
+        await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while not connection.ended:
+                await connection.send(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        finally:
+            left.set()
+
+    async with Scripted(endless) as upstream, listening(source(upstream.url)) as millpond:
+        reader, writer = await millpond.connect()
+        writer.write(b"GET /ds/prom/x HTTP/1.1\r\nHost: m\r\n\r\n")
+        await reader.read(1000)
+        writer.transport.abort()
+        async with asyncio.timeout(HANGS_SECONDS):
+            await left.wait()
+    assert [record.message for record in caplog.records if record.exc_info] == []
 
 
 async def looks_whole(reader: asyncio.StreamReader) -> bool:

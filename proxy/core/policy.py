@@ -21,6 +21,7 @@ _TELLING = (
         "accept authorization cache-control content-encoding content-type fromalert upgrade x-cache-skip".split()
     )
 )
+_MOST_SECONDS = 2**31
 
 _CHARSET = re.compile(r"charset\*?\s*=\s*[\"']?([^\"';\s]*)", re.IGNORECASE)
 
@@ -112,7 +113,7 @@ def lifetime_ms(headers: Headers) -> int | None:
     if "Expires" in headers:
         try:
             left = parsedate_to_datetime(headers["Expires"]) - parsedate_to_datetime(headers["Date"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, OverflowError, TypeError, KeyError):
             return 0  # an invalid date is in the past (§5.3)
         return max(0, int(left.total_seconds() * 1000))
     return None
@@ -134,4 +135,8 @@ def _directives(headers: Headers) -> dict[str, str]:
 
 
 def _seconds(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Delta-seconds; 0 for what is none. Beyond 2^31 they are 2^31 (RFC 9111 §1.2.2): Python reads no endless number."""
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    digits = text.lstrip("0") or "0"
+    return min(int(digits), _MOST_SECONDS) if len(digits) <= 10 else _MOST_SECONDS

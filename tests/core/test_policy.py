@@ -116,6 +116,11 @@ def test_freshness(age_ms: int, stored_ttl_ms: int, ttl_now_ms: int, fresh: bool
         ({"Cache-Control": "no-cache, max-age=60"}, 0),
         ({"Expires": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30_000),
         ({"Expires": "0"}, 0),
+        ({"Cache-Control": "max-age=" + "9" * 5000}, 2**31 * 1000),
+        ({"Cache-Control": "max-age=" + "0" * 5000 + "60"}, 60_000),
+        ({"Cache-Control": "max-age=60", "Age": "9" * 5000}, 0),
+        ({"Expires": "Wed, 21 Oct 99999999999 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+        ({"Expires": "Wed, 21 Oct 2026 07:28:30 +99999999999999999999", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
     ],
 )
 def test_http_lifetime(headers: dict[str, str], lifetime_ms: int | None) -> None:

@@ -16,6 +16,7 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", 
 _NEEDS_QUOTES = re.compile(r'[\s="\\]|^$')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VALUE = re.compile(r"=[^&]*")
+_BARE = re.compile(r"(?:^|(?<=&))[^&=]+(?=&|$)")
 
 
 def configure(log_format: str, log_level: str, stream: TextIO) -> None:
@@ -30,8 +31,13 @@ def configure(log_format: str, log_level: str, stream: TextIO) -> None:
 
 
 def redact_query(raw_query: str) -> str:
-    """The names of a query string's parameters, without their values."""
-    return _VALUE.sub("=…", raw_query)
+    """The names of a query string's parameters, without their values. What has no name is all value."""
+    return _VALUE.sub("=…", _BARE.sub("…", raw_query))
+
+
+def redact_path(raw_path: str) -> str:
+    """The path of a request line; the user and password of an absolute URL are left out."""
+    return raw_path if raw_path.startswith("/") else raw_path.rpartition("@")[2]
 
 
 class Quiet:

@@ -17,7 +17,7 @@ from ..engine.source import SourceRuntime
 from ..engine.sources import Sources
 from ..errors import MillpondError, UpstreamError
 from ..settings.model import Snapshot
-from ..telemetry.logs import redact_query
+from ..telemetry.logs import redact_path, redact_query
 from ..telemetry.metrics import Metrics
 from ..upstream.users import Users
 from . import framing
@@ -179,7 +179,7 @@ def _note(request: web.BaseRequest, began: float, **fields: object) -> None:
         return
     path, _, query = request.raw_path.partition("?")
     milliseconds = round((time.monotonic() - began) * 1000, 2)
-    about = {"method": request.method, "path": path, "query": redact_query(query), "ms": milliseconds}
+    about = {"method": request.method, "path": redact_path(path), "query": redact_query(query), "ms": milliseconds}
     _log.debug("request", extra=about | fields)
 
 

@@ -82,3 +82,23 @@ async def test_a_refusal_is_json_and_neither_it_nor_the_log_repeats_the_request(
     assert "RFC 9112" in json.loads(body)["message"]
     assert b"canary" not in body
     assert "canary" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"http://user:canary@m/ds/prom/x",
+        b"http://us@er:canary@m/ds/prom/x?a=1",
+        b"/ds/prom/x?token=canary&b=canary",
+        b"/ds/prom/x?canary",
+        b"/ds/prom/x?canary&a=1&canary",
+        b"/ds/prom/x?api_key%3Dcanary",
+    ],
+)
+async def test_a_request_line_leaves_no_secret_in_the_log(target: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with Scripted(json_answer(b"{}")) as upstream, listening(source(upstream.url)) as millpond:
+        await millpond.raw(b"GET " + target + b" HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+    lines = [record.__dict__ for record in caplog.records if record.message == "request"]
+    assert len(lines) == 1
+    assert "canary" not in str(lines)

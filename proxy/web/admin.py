@@ -2,14 +2,33 @@
 
 from collections.abc import Iterable
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
-from .errors import json_errors
+from ..errors import MillpondError
+from . import framing
+from .errors import answer, json_errors
+from .guard import SERVER
 from .openapi import document
 
 
+@web.middleware
+async def as_on_the_data_listener(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The same requests are no requests here, and the answers say no more about what runs."""
+    response: web.StreamResponse
+    try:
+        framing.check_any_method(request)
+    except MillpondError as error:
+        response = answer(error)
+        response.force_close()
+    else:
+        response = await handler(request)
+    response.headers[hdrs.SERVER] = SERVER
+    return response
+
+
 def application(routes: Iterable[web.RouteDef]) -> web.Application:
-    app = web.Application(middlewares=[json_errors])
+    app = web.Application(middlewares=[as_on_the_data_listener, json_errors])
     app.add_routes(routes)
     openapi = document()
 

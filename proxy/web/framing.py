@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from ..errors import BadRequest, NotImplementedHere, VersionRefused
 
@@ -25,7 +25,13 @@ def check(request: web.BaseRequest) -> Target:
     """The target of a request that may go on. Raises MillpondError for what RFC 9112 refuses or we do not serve."""
     if request.method not in METHODS:
         raise NotImplementedHere(f"The method is not one of {', '.join(sorted(METHODS))}.")
+    return check_any_method(request)
+
+
+def check_any_method(request: web.BaseRequest) -> Target:
+    """The same, where the methods are checked by the routes."""
     if tuple(request.version) not in ((1, 0), (1, 1)):
+        request._cache["version"] = HttpVersion11  # aiohttp's answers claim the version of their request
         raise VersionRefused("The HTTP version is neither 1.0 nor 1.1.")
     hosts = request.headers.getall("Host", ())
     if len(hosts) > 1 or (not hosts and tuple(request.version) == (1, 1)):

@@ -1,0 +1,53 @@
+"""The admin listener as a connection: what is no request on the data listener is none here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from proxy.web.admin import application
+from proxy.web.guard import GuardedAppRunner
+from tests.servers.listener import HANGS_SECONDS, Reply, parse, read_all
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async def refuse(request: web.Request) -> web.Response:
+        return web.json_response({"message": "Unauthorized"}, status=401)
+
+    runner = GuardedAppRunner(application([web.get("/read", read), web.post("/refuse", refuse)]), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+async def ask(port: int, request: bytes) -> Reply:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(HANGS_SECONDS):
+        data = await read_all(reader)
+    writer.transport.abort()
+    assert data.startswith(b"HTTP/1.")
+    return parse(data)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /read\r\nContent-Length: 0\r\n\r\n", 505),
+        (b"GET /read HTTP/2.0\r\nHost: m\r\n\r\n", 505),
+        (b"GET /read HTTP/1.1\r\nHost: a b/\r\n\r\n", 400),
+        (b"GET http://user:word@m/read HTTP/1.1\r\nHost: m\r\n\r\n", 400),
+        (b"GET /read HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"TRACE /read HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", 405),
+        (b"GET /read HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", 200),
+    ],
+)
+async def test_a_request_is_framed_as_on_the_data_listener(port: int, request_: bytes, status: int) -> None:
+    reply = await ask(port, request_)
+    assert (reply.status, reply.headers["Server"]) == (status, "millpond")

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import hdrs, http_parser, web
 from aiohttp.web_protocol import RequestHandler
@@ -155,6 +155,13 @@ class GuardedHandler(RequestHandler):
             self.unsent_bytes, self.unsent_since = unsent_bytes, now
             return False
         return now - self.unsent_since > patience.stall_seconds
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """An answer may come before its request's body, which proves to be broken only then: no fault of ours."""
+        if isinstance(options.get("exc_info"), web.RequestPayloadError):
+            _log.debug("a body that nobody wanted is broken")
+        else:
+            super().log_exception(*args, **options)
 
     def handle_error(
         self,

@@ -51,3 +51,9 @@ async def ask(port: int, request: bytes) -> Reply:
 async def test_a_request_is_framed_as_on_the_data_listener(port: int, request_: bytes, status: int) -> None:
     reply = await ask(port, request_)
     assert (reply.status, reply.headers["Server"]) == (status, "millpond")
+
+
+async def test_a_broken_body_that_nobody_wanted_is_not_logged(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    body = b"Host: m\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"
+    assert (await ask(port, b"POST /refuse HTTP/1.1\r\n" + body)).status == 401
+    assert [record.message for record in caplog.records if record.exc_info] == []

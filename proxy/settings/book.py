@@ -132,8 +132,7 @@ class Book:
                 contents = await self._store.change(lambda contents: edit(self._complete(contents), self._moment()))
             except SettingsNotDurable as error:
                 self._failed("change")
-                if self._quiet.held_back("change") is not None:
-                    _log.warning("%s", error)
+                self._quiet.log(_log, logging.WARNING, "change", error.public_message)
                 raise
             await self._hold(contents)
             return contents

@@ -15,9 +15,10 @@ import pytest
 
 from tests.servers.counting import Counting
 from tests.servers.millpond import Millpond, StartMillpond
+from tests.servers.process import wait_until
 
 from .test_memory import growth_below
-from .test_process import process, wait_for
+from .test_process import process
 
 ROUNDS = int(os.environ.get("ENDURANCE_ROUNDS", "2"))
 CONFIG = """\
@@ -91,10 +92,10 @@ def test_processes_take_over_from_each_other_and_nobody_notices(
                 for number, connection in enumerate(accepted):
                     open_connections.enter_context(closing(connection))
                     connection.request("GET", f"/gated?{turn}-{number}")
-                wait_for(lambda: source.waiting == 20)
+                wait_until(lambda: source.waiting == 20)
                 clients.port = following.port
                 process(serving).terminate()
-                wait_for(partial(is_draining, serving))
+                wait_until(partial(is_draining, serving))
                 open_gate()
                 answers = [connection.getresponse() for connection in accepted]
                 assert [(answer.status, answer.getheader("Connection")) for answer in answers] == [(200, "close")] * 20
@@ -125,7 +126,7 @@ def test_idle_connections_cost_little_and_leave_nothing(millpond: Millpond) -> N
             connection.request("GET", "/hit")
             assert connection.getresponse().read()
             assert descriptors(millpond) > before + number
-    wait_for(lambda: descriptors(millpond) <= before + 2)  # and those to the source
+    wait_until(lambda: descriptors(millpond) <= before + 2)  # and those to the source
 
 
 def test_nothing_that_clients_say_makes_a_new_series(millpond: Millpond) -> None:

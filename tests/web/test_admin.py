@@ -8,7 +8,8 @@ from aiohttp import web
 
 from proxy.web.admin import application
 from proxy.web.guard import GuardedAppRunner
-from tests.servers.listener import HANGS_SECONDS, Reply, parse, read_all
+from tests.servers.listener import HANGS_SECONDS, read_all
+from tests.servers.wire import Reply, parse
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from ..settings.book import Book
 from ..settings.model import CacheConfig, SourceSettings
 from .access import Access
 from .cleaning import Cleaner
+from .guard import GuardedHandler
 from .strict_json import parse_object
 
 _log = logging.getLogger(__name__)
@@ -200,11 +201,14 @@ def _answer(message: str, source: SourceSettings) -> web.Response:
 
 async def _body(request: web.Request) -> bytes:
     """The whole body, decoded where it has a content encoding; refused as soon as it is too large."""
+    connection = request.protocol
+    assert isinstance(connection, GuardedHandler)
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
+    with connection.waiting_for_body():
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise BodyTooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
     return bytes(body)
 
 

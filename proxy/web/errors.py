@@ -39,6 +39,8 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         if hdrs.ALLOW in error.headers:
             response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
         return response
+    except ConnectionError:
+        raise  # the client is gone
     except Exception:
         _log.exception("%s %s failed", request.method, request.rel_url.raw_path)
         return envelope(500, "Unexpected error. Refer to the server logs for more details.")

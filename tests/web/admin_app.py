@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -21,6 +22,7 @@ from proxy.web import caching_api, datasources_api, ops
 from proxy.web.access import Access
 from proxy.web.admin import application
 from proxy.web.cleaning import Cleaner
+from proxy.web.guard import GuardedAppRunner
 
 READ, WRITE = "datasources.caching:read", "datasources.caching:write"
 TOKENS = {
@@ -47,6 +49,13 @@ CONFIG = Config(
         Source(uid="eight", id=8, url=URL),
     ),
 )
+
+
+class GuardedTestServer(TestServer):
+    """As the admin listener is."""
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        return GuardedAppRunner(self.app, **options)
 
 
 @dataclass
@@ -99,7 +108,7 @@ async def admin(directory: Path, store: SettingsStore | None = None) -> AsyncIte
     )
     await book.start()
     try:
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(GuardedTestServer(app)) as client:
             yield Admin(client=client, book=book, clearing=clearing, failures=failures)
     finally:
         await cleaner.close()

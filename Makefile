@@ -4,7 +4,7 @@ UPSTREAM ?= http://localhost:9090
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench bench-quick soak faults lock clean
+.PHONY: run test lint format bench bench-quick soak faults chaos fuzz lock clean
 
 run: $(VENV)/.run
 	$(BIN)/millpond serve --upstream $(UPSTREAM) --log-format console
@@ -36,6 +36,21 @@ soak: $(VENV)/.test
 faults: $(VENV)/.test
 	FAULT_SECONDS=60 SETTINGS_ROUNDS=20 $(BIN)/python -m pytest --timeout 900 --durations 0 tests/faults \
 	  tests/integration/test_settings_survive*.py
+
+# Storm after storm, each of a seed that is printed; CHAOS_SEED=… begins with that one again.
+chaos: export CHAOS_SECONDS ?= 300
+chaos: export CHAOS_EVENTS ?= 40
+chaos: $(VENV)/.test
+	$(BIN)/python -m pytest --timeout 0 -x -s tests/chaos
+
+# Raw requests mutated at random, by a seed that is printed (FUZZ_SEED), and many more examples of everything that the
+# suite asks of any bytes and of the API's document.
+fuzz: export FUZZ_SECONDS ?= 300
+fuzz: export SCHEMATHESIS_EXAMPLES ?= 300
+fuzz: export FUZZ_EXAMPLES ?= 3000
+fuzz: $(VENV)/.test
+	$(BIN)/python -m pytest --timeout 0 -x -s tests/fuzz
+	$(BIN)/python -m pytest --timeout 0 tests/web/test_openapi.py tests/dialects/test_any_bytes.py
 
 # The lock files hold hashes and no addresses; both fit every supported Python and platform.
 lock: $(VENV)/.python

@@ -1,5 +1,6 @@
 """Whatever a client or a source sends, a dialect says what it is and raises nothing."""
 
+import os
 from itertools import product
 
 import pytest
@@ -13,6 +14,7 @@ from proxy.dialects.registry import KNOWN_TYPES, dialect_for
 
 from .asking import FORM
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 DIALECTS = {dialect.name: dialect for dialect in (dialect_for(name, ("/**",)) for name in sorted(KNOWN_TYPES))}
 
 TEXTS = [
@@ -67,7 +69,7 @@ REQUESTS = st.builds(
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES)
 @given(asked=REQUESTS)
 def test_any_request_is_a_call_or_passes(name: str, asked: Request) -> None:
     for route in DIALECTS[name].routes:
@@ -81,7 +83,7 @@ def test_any_request_is_a_call_or_passes(name: str, asked: Request) -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES)
 @given(path=st.text(max_size=30), method=st.text(max_size=5))
 def test_any_path_has_a_route_or_none(name: str, path: str, method: str) -> None:
     DIALECTS[name].route(method, canonical(path))
@@ -133,7 +135,7 @@ CALLS = {route: found for route, found in FIRST.items() if found is not None}
 
 
 @pytest.mark.parametrize("route", CALLS, ids="-".join)
-@settings(max_examples=25)
+@settings(max_examples=EXAMPLES // 2)
 @given(answered=JUDGED)
 def test_any_answer_is_judged(route: tuple[str, str], answered: Answer) -> None:
     assert isinstance(CALLS[route].judge(answered), Reason | None)

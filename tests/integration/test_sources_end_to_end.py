@@ -7,7 +7,6 @@ is compared; a real server's answer is compared byte for byte.
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -88,8 +87,8 @@ PROGRAMS: dict[str, Callable[[], web.Application]] = {
 
 
 class Side:
-    """A source and the Millpond in front of it, which has it three times: `name`, `name-q`, `name-r`, the latter two
-    with a TTL for queries alone and for resources alone.
+    """A source in front of which Millpond has it three times: `name`, `name-q`, `name-r`, the latter two with a TTL for
+    queries alone and for resources alone.
     """
 
     def __init__(self, name: str, source: RunningSource, millpond: Millpond) -> None:
@@ -122,13 +121,14 @@ class Side:
 
 
 class Sides:
-    """Started when first asked for."""
+    """Each source is started, and declared to the one Millpond, when it is first asked for."""
 
-    def __init__(self, request: pytest.FixtureRequest, run_source: RunSource) -> None:
+    def __init__(self, request: pytest.FixtureRequest, run_source: RunSource, millpond: Millpond) -> None:
         self._request = request
         self._run_source = run_source
+        self._millpond = millpond
         self._sides: dict[str, Side] = {}
-        self._running = ExitStack()
+        self._declared: list[dict[str, object]] = []
 
     def __getitem__(self, name: str) -> Side:
         if name not in self._sides:
@@ -136,16 +136,14 @@ class Sides:
             source = self._run_source(app)
             table = TABLES[name]
             common = {"type": table.type, "url": source.url, **(table.settings or {})}
-            config = caching(
+            self._declared += (
                 {"uid": name, **common},
                 {"uid": f"{name}-q", **common, "cache": ttls("1m", "0s")},
                 {"uid": f"{name}-r", **common, "cache": ttls("0s", "1m")},
             )
-            self._sides[name] = Side(name, source, self._running.enter_context(Millpond(config=config)))
+            self._millpond.reload(caching(*self._declared))
+            self._sides[name] = Side(name, source, self._millpond)
         return self._sides[name]
-
-    def close(self) -> None:
-        self._running.close()
 
 
 def ttls(queries: str, resources: str) -> dict[str, object]:
@@ -154,9 +152,8 @@ def ttls(queries: str, resources: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def sides(request: pytest.FixtureRequest, run_source: RunSource) -> Iterator[Sides]:
-    running = Sides(request, run_source)
-    yield running
-    running.close()
+    with Millpond(config=caching()) as millpond:
+        yield Sides(request, run_source, millpond)
 
 
 @pytest.fixture

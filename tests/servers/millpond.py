@@ -59,6 +59,15 @@ class Millpond(Process):
             answer: dict[str, Any] = json.load(response)
             return answer
 
+    def reload(self, config: str) -> None:
+        """With this for its configuration file."""
+        self.config_file.write_text(config)
+        request = urllib.request.Request(
+            f"{self.admin_url}/-/reload", method="POST", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as response:
+            assert response.status == 200
+
     def metrics(self) -> dict[str, float]:
         """Every sample, by its name and labels as they are exposed."""
         with urllib.request.urlopen(f"{self.admin_url}/metrics", timeout=10) as response:

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from ..config.schema import Action, Auth, Token
 from ..errors import Forbidden, NotFound, Unauthorized
 from ..settings.model import Snapshot, SourceSettings
+from ..telemetry.logs import Quiet
 
 _log = logging.getLogger(__name__)
 
@@ -58,9 +59,10 @@ class Caller:
 class Access:
     """The tokens of the configuration; where it has none, the generated one."""
 
-    def __init__(self, auth: Auth) -> None:
+    def __init__(self, auth: Auth, quiet: Quiet | None = None) -> None:
         self._tokens = auth.tokens
         self._generated: tuple[Token, ...] = ()
+        self._quiet = quiet or Quiet()
 
     def configure(self, auth: Auth) -> None:
         """Bring in a reloaded configuration; its tokens hold from the next request."""
@@ -75,7 +77,12 @@ class Access:
     def caller(self, request: web.BaseRequest) -> Caller:
         """Who asks; `Unauthorized` without a known bearer token. Then `Forbidden` for a page of another origin: no
         browser has a token to send along, so one that does has been given it by somebody else's page."""
-        caller = self.authenticate(request.headers.getall(hdrs.AUTHORIZATION, []))
+        try:
+            caller = self.authenticate(request.headers.getall(hdrs.AUTHORIZATION, []))
+        except Unauthorized:
+            where = {"remote": request.remote, "method": request.method, "path": request.rel_url.raw_path}
+            self._quiet.log(_log, logging.WARNING, "unauthorized", "refused a call without a known token", where)
+            raise
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
             raise Forbidden("Requests from another origin are not allowed.")

@@ -47,6 +47,14 @@ def kind_of(fault: BaseException) -> str:
     return next((kind for known, kind in _KINDS if isinstance(fault, known)), "other")
 
 
+def said(fault: BaseException) -> str:
+    """What may be logged of a fault: its class, and which command a user lacks. That text is the server's and holds no
+    value, name or password.
+    """
+    name = type(fault).__name__
+    return f"{name}: {fault}" if isinstance(fault, exceptions.NoPermissionError) else name
+
+
 def connect(caching: Caching, *, connect_seconds: float, read_seconds: float) -> Client:
     """A client that opens connections when it needs them, and never retries."""
     options: dict[str, Any] = {

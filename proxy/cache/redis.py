@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..config.schema import MIB, UID, Caching
 from ..core.model import Entry, Key
-from ..redis_connection import ANSWERED, connect, kind_of, now_ms
+from ..redis_connection import ANSWERED, connect, kind_of, now_ms, said
 from ..telemetry.logs import Quiet
 from . import wire
 from .breaker import Breaker
@@ -206,7 +206,7 @@ class RedisStore:
 
     def _note(self, operation: str, kind: str, error: BaseException | None = None) -> None:
         self._on_fault(operation, kind)
-        extra = {"operation": operation, "kind": kind} | ({"error": type(error).__name__} if error is not None else {})
+        extra = {"operation": operation, "kind": kind} | ({"error": said(error)} if error is not None else {})
         self._quiet.log(_log, logging.WARNING, f"{operation} {kind}", "Redis failed", extra)
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

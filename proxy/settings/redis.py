@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..config.schema import Caching
 from ..errors import SettingsNotDurable, SettingsUnreadable
-from ..redis_connection import ANSWERED, FAULTS, Client, connect, kind_of
+from ..redis_connection import ANSWERED, FAULTS, Client, connect, kind_of, said
 from .contents import Contents, decode, encode, merge
 from .store import Edit
 
@@ -108,7 +108,7 @@ class RedisSettings:
                 _, now = await self._read(self._slow)
             except _FAILURES:
                 raise SettingsNotDurable(
-                    f"The change could not be saved, and nothing has changed here: Redis failed ({type(error).__name__}) "
+                    f"The change could not be saved, and nothing has changed here: Redis failed ({said(error)}) "
                     f"before it answered. Should it have taken the change, that comes into force when Redis is back."
                 ) from error
             if not merge(now, new).same(now):
@@ -125,7 +125,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        raise SettingsUnreadable(f"Redis could not be read ({type(error).__name__}).") from error
+        raise SettingsUnreadable(f"Redis could not be read ({said(error)}).") from error
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        raise _not_durable(type(error).__name__) from error
+        raise _not_durable(said(error)) from error
 
 
 def _not_durable(reason: str) -> SettingsNotDurable:

@@ -121,6 +121,20 @@ async def test_the_permissions_of_the_docs_are_enough(source: Counting, start_mi
         assert errors == []
 
 
+async def test_the_command_that_a_user_lacks_is_told(source: Counting, start_millpond: StartMillpond) -> None:
+    with Valkey() as redis:
+        redis.ask("ACL", "SETUSER", "millpond", "on", ">password", "~millpond:*", "+@all", "-select")
+        url = f"redis://millpond:password@127.0.0.1:{redis.port}/3"
+        millpond = await started(start_millpond, configuration(source, url))
+        async with under_load(redis, source, millpond) as bench:
+            await bench.until(lambda: _is_failing(bench, {"settings", "cache"}), "both are told")
+            status, answer = await bench.api("POST", "src/cache/disable")
+        assert (status, "'select' command" in str(answer)) == (500, True)
+    lines = [line for line in millpond.log.splitlines() if "'select' command" in line]
+    assert any("kind=denied" in line for line in lines)
+    assert "password" not in millpond.log
+
+
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     with Cluster(redis_binary()) as cluster:

@@ -16,6 +16,7 @@ from proxy.config.dump import plain
 from proxy.config.environment import FLAGS, is_of_a_service, variable, variables
 from proxy.config.load import STATE_DIR, UPSTREAM_UID, Flags, load
 from proxy.config.schema import BasicAuth, Config, Secret, Section, Source, Token
+from proxy.core.model import Reason
 
 from .tree import ROOT, code_blocks, relative, table_rows, text
 
@@ -202,6 +203,11 @@ def test_every_decision_is_in_the_list_and_in_no_other_order() -> None:
     for number, name, _ in listed:
         assert name.startswith(f"{int(number):04}-")
         assert text(f"docs/adr/{name}").startswith(f"# {number}. ")
+
+
+def test_every_detail_is_explained() -> None:
+    rows = table_rows(text("docs/caching.md"), "What a detail means")
+    assert [row[0].strip("`") for row in rows] == list(Reason)
 
 
 def test_the_words_of_the_glossary_are_the_codes() -> None:

@@ -21,6 +21,12 @@ _VERSION = 1
 _CODINGS = ("identity", "gzip", "deflate", "x-gzip")
 _BODY_AT = _HEAD.size + _CRC.size
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NAME = re.compile(
+    r"(?!(?:content-length|content-encoding|transfer-encoding|connection|upgrade|trailer|set-cookie|x-cache|cache-status)$)"
+    r"[!#$%&'*+.^_`|~0-9a-z-]+",
+    re.IGNORECASE | re.ASCII,
+)
+"""A field's name (RFC 9110 §5.1) that may be kept: none that frames an answer, names its coding or gives a cookie."""
 
 
 def encode(key: Key, entry: Entry) -> bytes:
@@ -60,7 +66,9 @@ def _seed(key: Key) -> int:
 
 
 def _headers(text: bytes) -> Pairs | None:
-    """A list of pairs of strings, without the control characters that would write headers of their own."""
+    """A list of pairs of strings, none of which writes a header of its own or bounds the body: whoever can write to Redis
+    could put one client's answer before another's eyes.
+    """
     try:
         pairs = json.loads(text)
     except (ValueError, RecursionError):
@@ -75,6 +83,6 @@ def _headers(text: bytes) -> Pairs | None:
 def _is_header(pair: object) -> bool:
     match pair:
         case [str(name), str(value)]:
-            return not _CONTROL.search(name) and not _CONTROL.search(value)
+            return _NAME.fullmatch(name) is not None and not _CONTROL.search(value)
         case _:
             return False

@@ -21,10 +21,11 @@ ENTRY = Entry(
 VALUE = wire.encode(KEY, ENTRY)
 
 texts = st.text(st.characters(exclude_categories=["Cc"]))  # lone surrogates too: bytes of a header that are no UTF-8
+names = st.from_regex(r"X-[A-Za-z0-9_.~-]{1,20}", fullmatch=True)
 sizes = st.integers(0, 2**64 - 1)
 entries = st.builds(
     Entry,
-    headers=st.lists(st.tuples(texts, texts), max_size=4).map(tuple),
+    headers=st.lists(st.tuples(names, texts), max_size=4).map(tuple),
     encoding=st.sampled_from(["identity", "gzip", "deflate", "x-gzip"]),
     body=st.binary(max_size=300),
     ttl_ms=sizes,
@@ -117,6 +118,13 @@ FORGED = {
     "numbers for names": forged(b"[[1, 2]]"),
     "object": forged(b'{"ab": 1}'),
     "line break": forged(rb'[["a", "b\r\nSet-Cookie: c=d"]]'),
+    "no name": forged(b'[["", "b"]]'),
+    "space in a name": forged(b'[["X A", "b"]]'),
+    "colon in a name": forged(b'[["Set-Cookie: a=b", "c"]]'),
+    "length of a body": forged(b'[["Content-Length", "5000"]]'),
+    "chunks": forged(b'[["transfer-encoding", "chunked"]]'),
+    "end of the connection": forged(b'[["Connection", "close"]]'),
+    "cookie": forged(b'[["Set-Cookie", "a=b"]]'),
     "next version": forged(b"[]", version=2),
 }
 

@@ -56,7 +56,7 @@ class SourcesInForce:
     async def prepare(self, config: Config) -> Sources:
         """The sources of `config`, ready to be swapped in. Raises ConfigError, and then nothing has changed.
 
-        Those that did not change keep their connections.
+        Those that did not change keep their connections, but for those with TLS files: these may have been renewed.
         """
         limits = Limits.of(config)
         runtimes: list[SourceRuntime] = []
@@ -64,7 +64,7 @@ class SourcesInForce:
         try:
             for source in config.datasources:
                 kept = self.current.by_uid.get(source.uid)
-                if kept is not None and kept.config == source:
+                if kept is not None and kept.config == source and not source.tls.ca_file and not source.tls.cert_file:
                     upstream = kept.upstream
                 else:
                     upstream = Upstream(source, self._on_failure)

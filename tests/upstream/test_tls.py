@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import trustme
 
-from proxy.config.schema import Tls
-from proxy.errors import ConfigError
-from proxy.upstream.client import Upstream
+from proxy.config.schema import Config, Tls
+from proxy.engine.sources import SourcesInForce
+from proxy.errors import ConfigError, UpstreamError
+from proxy.upstream.client import Outgoing, Upstream
 from tests.servers.listener import MATRIX, QUERY_RANGE, listening, source
 from tests.servers.scripted import Scripted, json_answer
 
@@ -103,3 +104,23 @@ async def test_files_that_are_no_certificates_are_an_error_of_the_configuration(
     upstream = Upstream(source("https://127.0.0.1", tls=Tls(ca_file=str(path))))
     with pytest.raises(ConfigError):
         await upstream.start()
+
+
+async def test_a_reload_reads_certificates_that_were_renewed_under_the_same_name(ca_file: str) -> None:
+    outgoing = Outgoing(method="GET", target="/x", headers=(), read_only=True)
+    in_force = SourcesInForce(lambda uid, error: None)
+    async with Scripted(GOOD, tls=served_by(STRANGER.issue_cert("127.0.0.1"))) as upstream:
+        config = Config(
+            datasources=(source(upstream.url, tls=Tls(ca_file=ca_file)), source("http://127.0.0.1:1", uid="plain"))
+        )
+        in_force.swap(await in_force.prepare(config))
+        before = in_force.current
+        with pytest.raises(UpstreamError):
+            await before.by_uid["prom"].upstream.fetch(outgoing)
+        STRANGER.cert_pem.write_to_path(ca_file)
+        in_force.swap(await in_force.prepare(config))
+        response = await in_force.current.by_uid["prom"].upstream.fetch(outgoing)
+        assert response.status == 200
+        await response.aclose()
+        assert in_force.current.by_uid["plain"].upstream is before.by_uid["plain"].upstream
+        await in_force.close()

@@ -43,6 +43,11 @@ class Moment:
         after_ms = int(after[:_TIME_DIGITS], 16) if after else 0
         return f"{max(now_ms, after_ms + 1):0{_TIME_DIGITS}x}{self.random}"
 
+    def revision(self, after: int) -> int:
+        """A change's, greater than `after`. It is the time where that is greater: of two changes made by replicas that did
+        not know of each other's, the later one has the higher revision."""
+        return max(int(self.now.timestamp() * 1000), after + 1)
+
     def stamp(self, after: str = "") -> str:
         """RFC 3339 with offset, in whole seconds, never before `after`."""
         return max(self.now.astimezone(UTC).isoformat(timespec="seconds"), after)
@@ -126,7 +131,7 @@ def configure(contents: Contents, uid: str, config: CacheConfig, moment: Moment)
             changed=config,
             updated=moment.stamp(record.updated),
             generation=record.generation if config.enabled else moment.generation(record.generation),
-            revision=record.revision + 1,
+            revision=moment.revision(record.revision),
         ),
     )
 

@@ -24,7 +24,7 @@ class Record:
 
     `generation` is a unique value (time and random), never a counter: an emptied store cannot revive an old one.
     `created` and `updated` are RFC 3339 with offset, second precision. `revision` grows with every change of this
-    record; of two copies the higher one wins.
+    record, to the time of the API's in milliseconds; of two copies the higher one wins.
     """
 
     uid: str

@@ -176,6 +176,24 @@ def test_only_a_change_to_off_moves_the_sources_generation(enabled: bool) -> Non
     assert changed.generation == made.generation
 
 
+def test_of_changes_that_replicas_made_without_knowing_each_others_the_later_one_holds() -> None:
+    """One made three and died with the store that had them; the other had not seen them when it made its own."""
+    both = complete(Contents(), [source("a")], MOMENT)
+    one = both
+    for ttl_ms in (1, 2, 3):
+        one = configure(one, "a", CacheConfig(ttl_queries_ms=ttl_ms), MOMENT)
+    other = configure(both, "a", CacheConfig(ttl_queries_ms=4), LATER)
+    assert (
+        merge(one, other).records["a"].changed == merge(other, one).records["a"].changed == other.records["a"].changed
+    )
+
+
+def test_a_clock_that_was_set_back_loses_no_change() -> None:
+    made = configure(complete(Contents(), [source("a")], LATER), "a", CacheConfig(ttl_queries_ms=1), LATER)
+    changed = configure(made, "a", CacheConfig(ttl_queries_ms=2), MOMENT)
+    assert merge(made, changed).records["a"].changed == changed.records["a"].changed
+
+
 def test_cleaning_moves_one_generation_and_no_time() -> None:
     made = complete(Contents(), [source("a"), source("b")], MOMENT)
     everything = move(made, None, LATER)

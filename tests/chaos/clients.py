@@ -59,6 +59,12 @@ class Clients:
                 await self.ask(session, replica, uid, tenant, target, patience)
                 await asyncio.sleep(self.chance.uniform(0, 0.03))
 
+    async def herd(self, replica: str, target: str) -> None:
+        """Many ask for what nobody asked for before, all at once."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+            asking = (self.ask(session, replica, UIDS[0], TENANTS[number % 3], target) for number in range(30))
+            await asyncio.gather(*asking)
+
     async def ask(
         self, session: aiohttp.ClientSession, replica: str, uid: str, tenant: str, target: str, patience: float = 60.0
     ) -> str:
@@ -109,6 +115,13 @@ class Clients:
         if fields["tenant"] != tenant or fields["target"] != target:
             return f"somebody else's answer: {fields}"
         oracle = self.oracles[replica][uid]
+        enabled = {each.enabled for each in oracle.possible(replica, began)}
+        cache = response.headers["X-Cache"]
+        if cache == "HIT" and True not in enabled:
+            return "kept by a source that is off"
+        # A replica that starts without Redis has the settings that it last knew.
+        if cache == "DISABLED" and False not in enabled and self.weather.was_well("redis", began):
+            return "off, where caching was turned on"
         if fields["asked_at"] < oracle.oldest(replica, began):
             return f"from {oracle.oldest(replica, began) - fields['asked_at']:.3f} s before a clean"
         age, most = began - fields["sent_at"], oracle.longest_seconds(replica, began)

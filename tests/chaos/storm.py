@@ -7,7 +7,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -46,13 +46,13 @@ class Storm:
     session: aiohttp.ClientSession
     happened: Counter[str] = field(default_factory=Counter)
     diary: list[str] = field(default_factory=list)
-    _down: set[str] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)
 
-    async def rage(self, events: int) -> None:
+    async def rage(self, events: Sequence["Event"], times: int) -> None:
         """So many things happen; some of them while others still do."""
         under_way: set[asyncio.Task[None]] = set()
-        for _ in range(events):
-            what = self.chance.choice(_EVENTS)
+        for _ in range(times):
+            what = self.chance.choice(events)
             self.happened[what.__name__] += 1
             task = asyncio.create_task(self._happen(what))
             under_way.add(task)
@@ -61,7 +61,7 @@ class Storm:
             await asyncio.sleep(self.chance.choice((0, 0.02, 0.1, 0.3, 0.7)))
         await asyncio.gather(*under_way)
 
-    async def _happen(self, what: Callable[["Storm"], Awaitable[str]]) -> None:
+    async def _happen(self, what: "Event") -> None:
         began = self.now()
         told = await what(self)
         self.diary.append(f"{began:.3f}–{self.now():.3f} {what.__name__} {told}")
@@ -105,10 +105,10 @@ class Storm:
 
     async def restart(self, signum: signal.Signals) -> str:
         name = self.chance.choice(list(self.replicas))
-        if name in self._down:
+        if name in self.down:
             return f"{name} is down already"
         replica = self.replicas[name]
-        self._down.add(name)
+        self.down.add(name)
         self.weather.breaks(name)
         status = await replica.end(signum)
         if signum is signal.SIGTERM and status != 0:
@@ -116,12 +116,12 @@ class Storm:
         await asyncio.sleep(self.chance.choice((0, 0, 0.5)))
         await replica.begin()
         self.weather.mends(name, self.now())
-        self._down.discard(name)
+        self.down.discard(name)
         return name
 
     async def reload(self, config: Callable[[Replica], str]) -> str:
         name = self.chance.choice(list(self.replicas))
-        if name in self._down:
+        if name in self.down:
             return f"{name} is down"
         replica = self.replicas[name]
         replica.reload(config(replica))
@@ -198,105 +198,8 @@ class Storm:
         return "\n".join((f"CHAOS_SEED={self.seed}", *self.diary[-60:], *self.clients.wrong[:20]))
 
 
-_Event = Callable[[Storm], Awaitable[str]]
-
-
-async def redis_killed(storm: Storm) -> str:
-    if "redis" in storm._down:
-        return "again"
-    storm._down.add("redis")
-    await asyncio.to_thread(storm.redis.kill)
-    await asyncio.sleep(storm.chance.uniform(0, 1.5))
-    await asyncio.to_thread(storm.redis.start)
-    storm._down.discard("redis")
-    return ""
-
-
-async def redis_hung(storm: Storm) -> str:
-    if "redis" in storm._down:
-        return "is down"
-    storm._down.add("redis")
-    storm.redis.pause()
-    await asyncio.sleep(storm.chance.choice((0.1, 0.5, 1.5, 3.0)))
-    storm.redis.resume()
-    storm._down.discard("redis")
-    return ""
-
-
-async def redis_emptied(storm: Storm) -> str:
-    if "redis" in storm._down:
-        return "is down"
-    return await asyncio.to_thread(storm.redis.ask, "FLUSHALL")
-
-
-async def connections_cut(storm: Storm) -> str:
-    if "redis" in storm._down:
-        return "is down"
-    return await asyncio.to_thread(storm.redis.ask, "CLIENT", "KILL", "TYPE", "normal")
-
-
-async def killed(storm: Storm) -> str:
-    return await storm.restart(signal.SIGKILL)
-
-
-async def terminated(storm: Storm) -> str:
-    return await storm.restart(signal.SIGTERM)
-
-
-async def reloaded(storm: Storm) -> str:
-    between = storm.chance.choice(("30s", "40s"))
-    return await storm.reload(lambda replica: replica.configuration(between))
-
-
-async def misconfigured(storm: Storm) -> str:
-    told = await storm.reload(lambda replica: "datasources: [{uid: src}, nonsense")
-    await asyncio.sleep(0.3)
-    for replica in storm.replicas.values():  # what starts anew needs one that can be read
-        replica.config_file.write_text(replica.configuration())
-    return told
-
-
-async def source_slow(storm: Storm) -> str:
-    return await storm.become(Mood.SLOW)
-
-
-async def source_breaks_off(storm: Storm) -> str:
-    return await storm.become(Mood.BREAKS_OFF)
-
-
-async def source_fails(storm: Storm) -> str:
-    return await storm.become(Mood.FAILS)
-
-
-async def source_gone(storm: Storm) -> str:
-    return await storm.become(Mood.GONE)
-
-
-async def clean(storm: Storm) -> str:
-    return await storm.call("clean")
-
-
-async def clean_one(storm: Storm) -> str:
-    return await storm.call("clean-one")
-
-
-async def disable(storm: Storm) -> str:
-    return await storm.call("disable")
-
-
-async def enable(storm: Storm) -> str:
-    return await storm.call("enable")
-
-
-async def set_all(storm: Storm) -> str:
-    return await storm.call("set")
-
-
-_EVENTS: tuple[_Event, ...] = (
-    *(redis_killed, redis_hung, redis_emptied, connections_cut, killed, terminated, reloaded, misconfigured),
-    *(source_slow, source_breaks_off, source_fails, source_gone),
-    *(clean, clean, clean, clean_one, disable, enable, enable, set_all, set_all),
-)
+Event = Callable[[Storm], Awaitable[str]]
+"""What can happen. Says a word about it for the diary."""
 
 
 @asynccontextmanager

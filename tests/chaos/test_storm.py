@@ -9,11 +9,12 @@ import time
 
 from redis.asyncio import Redis as Client
 
+from .events import EVENTS
 from .storm import Storm, storm
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "0"))
 """How long one storm follows another; at least one of them there is."""
-EVENTS = int(os.environ.get("CHAOS_EVENTS", "12"))
+TIMES = int(os.environ.get("CHAOS_EVENTS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(2**31)
 _GROWTH_BYTES = 64 * 1024 * 1024
 _GROWTH_DESCRIPTORS = 60
@@ -33,7 +34,7 @@ async def _weathers(seed: int) -> None:
         await it.calm()
         resident = {name: replica.resident_bytes() for name, replica in it.replicas.items()}
         descriptors = {name: replica.descriptors() for name, replica in it.replicas.items()}
-        await it.rage(EVENTS)
+        await it.rage(EVENTS, TIMES)
         await it.calm()
         assert it.clients.wrong == [], it.told()
         await _nothing_without_expiry(it)

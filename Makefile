@@ -40,6 +40,7 @@ faults: $(VENV)/.test
 # Storm after storm, each of a seed that is printed; CHAOS_SEED=… begins with that one again.
 chaos: export CHAOS_SECONDS ?= 300
 chaos: export CHAOS_EVENTS ?= 40
+chaos: export CHAOS_LENIENCE ?= 1
 chaos: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout 0 -x -s tests/chaos
 

@@ -31,7 +31,7 @@ def test_a_ttl_binds_from_its_acknowledgement_on(oracle: Oracle) -> None:
     oracle.called(lambda _: SHORT, 10.0, "one", 11.0, cleans=False)
     assert oracle.longest_seconds("one", 10.5) == 60 + SLACK_SECONDS
     assert oracle.longest_seconds("one", 11.0) == 2 + SLACK_SECONDS
-    assert oracle.longest_seconds("two", 11.5) == 60 + SLACK_SECONDS
+    assert oracle.longest_seconds("two", 11.0) == 60 + SLACK_SECONDS
     assert oracle.possible() == {SHORT}
 
 

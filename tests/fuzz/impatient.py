@@ -1,12 +1,22 @@
 """Millpond as its users run it, but for its patience with clients: what waits in vain ends soon."""
 
 import sys
+from typing import Any
 
-from proxy import cli
 from proxy.web import guard
 
 PATIENCE = guard.Patience(head_seconds=1.0, body_seconds=1.0, idle_seconds=1.0, sweep_seconds=0.1)
 
+
+class Impatient(guard.GuardedServer):
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler, PATIENCE, **options)
+        self._options["lingering_time"] = 1.0  # for the rest of a body that was refused
+
+
 if __name__ == "__main__":
-    guard.Patience = lambda: PATIENCE  # type: ignore[assignment,misc]  # the default of its servers
+    guard.GuardedServer = Impatient  # type: ignore[misc, assignment]  # before anybody else takes it from there
+
+    from proxy import cli
+
     sys.exit(cli.main())

@@ -5,7 +5,7 @@ One that failed may have been taken all the same, or be taken later: what it ask
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 LENIENCE = float(os.environ.get("CHAOS_LENIENCE", "3"))
@@ -24,11 +24,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """`settings` may have come of it; `holds_from` is when it holds, by replica: empty for a call that failed."""
+    """`settings` may come of it; `holds_from` is when it holds, by replica: empty until it is acknowledged."""
 
     settings: frozenset[Settings]
     called_at: float
-    holds_from: Mapping[str, float]
+    holds_from: dict[str, float]
 
     def holds(self, replica: str, at: float) -> bool:
         return replica in self.holds_from and self.holds_from[replica] <= at
@@ -44,23 +44,19 @@ class Oracle:
     cleaned: list[Change] = field(default_factory=list)
     """Acknowledged cleans and disables: no answer that was asked for before the call may be given after it."""
 
-    def called(
-        self,
-        change: Callable[[Settings], Settings] | None,
-        called_at: float,
-        by: str | None,
-        now: float,
-        *,
-        cleans: bool,
-    ) -> None:
-        """`by` acknowledged it, or None did. `change` is None for what leaves the settings as they are."""
-        holds_from = {each: now + (0 if each == by else OTHERS_SECONDS) for each in self.replicas} if by else {}
-        after = frozenset(map(change, self.possible())) if change else frozenset[Settings]()
-        made = Change(settings=after, called_at=called_at, holds_from=holds_from)
-        if change:
-            self.changes.append(made)
-        if cleans and by:
-            self.cleaned.append(made)
+    def called(self, change: Callable[[Settings], Settings], called_at: float) -> Change:
+        """From now on it may be in force; `acknowledged` says from when on it is."""
+        made = Change(settings=frozenset(map(change, self.possible())), called_at=called_at, holds_from={})
+        self.changes.append(made)
+        return made
+
+    def acknowledged(self, change: Change, by: str, now: float, *, cleans: bool) -> None:
+        change.holds_from.update({each: now + (0 if each == by else OTHERS_SECONDS) for each in self.replicas})
+        if cleans:
+            self.cleaned.append(change)
+
+    def never_came(self, change: Change) -> None:
+        self.changes.remove(change)
 
     def possible(self, replica: str = "", at: float = float("inf")) -> set[Settings]:
         """What may be in force: what was acknowledged last, and whatever was asked for since. Without a replica, once

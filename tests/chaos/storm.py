@@ -33,6 +33,10 @@ _EDITS: dict[str, Callable[[Settings], Settings]] = {
 }
 
 
+def _as_it_was(before: Settings) -> Settings:
+    return before
+
+
 @dataclass
 class Storm:
     seed: int
@@ -72,24 +76,27 @@ class Storm:
         replica, uid = self.replicas[self.chance.choice(group)], self.chance.choice(UIDS)
         oracles = self.oracles[replica.name]
         async with self._one_at_a_time(replica.name):
-            path, body, edit = f"{uid}/cache/{change}", None, _EDITS.get(change)
+            path, body, edit = f"{uid}/cache/{change}", None, _EDITS.get(change, _as_it_was)
             if change == "clean-one":
                 path = f"{uid}/cache/clean?scope=datasource"
             elif change == "set":
                 to = Settings(enabled=self.chance.random() < 0.8, ttl_ms=self.chance.choice((1, 2, 5, 60)) * 1000)
                 path, edit = f"{uid}/cache", lambda _: to
                 body = {"enabled": to.enabled, "useDefaultTTL": False, "ttlQueriesMs": to.ttl_ms}
-            called_at = self.now()
+            affected = [oracles[each] for each in (UIDS if change == "clean" else (uid,))]
+            called = [(oracle, oracle.called(edit, self.now())) for oracle in affected]
             try:
                 status, answer = await replica.call(self.session, "POST", path, body)
             except aiohttp.ClientConnectorError:
+                for oracle, made in called:
+                    oracle.never_came(made)
                 return f"{uid} by {replica.name}, which is down"
             except (aiohttp.ClientError, TimeoutError) as error:
                 status, answer = 0, {"message": repr(error)}
-            by = replica.name if status == 200 else None
             cleans = change.startswith(("clean", "disable")) or (body is not None and not body["enabled"])
-            for each in UIDS if change == "clean" else (uid,):
-                oracles[each].called(edit, called_at, by, self.now(), cleans=cleans)
+            for oracle, made in called:
+                if status == 200:
+                    oracle.acknowledged(made, replica.name, self.now(), cleans=cleans)
             if status not in (0, 200, 500):
                 self.clients.wrong.append(f"{change} by {replica.name}: {status} {answer}")
             return f"{uid} by {replica.name}: {status} {body or ''} {answer['message'] if status != 200 else ''}"
@@ -185,11 +192,12 @@ class Storm:
             await self.until(same, f"the replicas agree about {uid}")
 
     async def _enable(self, replica: Replica, uid: str) -> None:
-        called_at = self.now()
+        oracle = self.oracles[replica.name][uid]
+        called = oracle.called(lambda _: FIRST, self.now())
         body = {"enabled": True, "useDefaultTTL": False, "ttlQueriesMs": FIRST.ttl_ms}
         status, answer = await replica.call(self.session, "POST", f"{uid}/cache", body)
         assert status == 200, answer
-        self.oracles[replica.name][uid].called(lambda _: FIRST, called_at, replica.name, self.now(), cleans=False)
+        oracle.acknowledged(called, replica.name, self.now(), cleans=False)
 
     async def _hits(self, replica: str, uid: str, tenant: str) -> bool:
         return await self.clients.ask(self.session, replica, uid, tenant, "/q?kind=plain&n=calm") == "HIT"

@@ -14,8 +14,12 @@ def oracle() -> Oracle:
     return Oracle(replicas=("one", "two"), first=FIRST)
 
 
+def as_it_was(before: Settings) -> Settings:
+    return before
+
+
 def test_a_clean_holds_at_once_where_it_was_acknowledged_and_a_second_later_elsewhere(oracle: Oracle) -> None:
-    oracle.called(None, 10.0, "one", 11.0, cleans=True)
+    oracle.acknowledged(oracle.called(as_it_was, 10.0), "one", 11.0, cleans=True)
     assert oracle.oldest("one", 10.9) == float("-inf")
     assert oracle.oldest("one", 11.0) == 10.0
     assert oracle.oldest("two", 11.0) == float("-inf")
@@ -23,12 +27,14 @@ def test_a_clean_holds_at_once_where_it_was_acknowledged_and_a_second_later_else
 
 
 def test_a_clean_that_failed_promises_nothing(oracle: Oracle) -> None:
-    oracle.called(None, 10.0, None, 11.0, cleans=True)
+    oracle.called(as_it_was, 10.0)
     assert oracle.oldest("one", 99.0) == float("-inf")
 
 
 def test_a_ttl_binds_from_its_acknowledgement_on(oracle: Oracle) -> None:
-    oracle.called(lambda _: SHORT, 10.0, "one", 11.0, cleans=False)
+    called = oracle.called(lambda _: SHORT, 10.0)
+    assert oracle.possible() == {FIRST, SHORT}, "while it is under way"
+    oracle.acknowledged(called, "one", 11.0, cleans=False)
     assert oracle.longest_seconds("one", 10.5) == 60 + SLACK_SECONDS
     assert oracle.longest_seconds("one", 11.0) == 2 + SLACK_SECONDS
     assert oracle.longest_seconds("two", 11.0) == 60 + SLACK_SECONDS
@@ -36,10 +42,15 @@ def test_a_ttl_binds_from_its_acknowledgement_on(oracle: Oracle) -> None:
 
 
 def test_a_change_that_failed_may_have_been_taken_and_need_not(oracle: Oracle) -> None:
-    oracle.called(lambda _: SHORT, 10.0, None, 11.0, cleans=False)
-    assert oracle.possible() == {FIRST, SHORT}
-    oracle.called(lambda before: Settings(enabled=False, ttl_ms=before.ttl_ms), 12.0, "two", 13.0, cleans=True)
+    oracle.called(lambda _: SHORT, 10.0)
+    off = oracle.called(lambda before: Settings(enabled=False, ttl_ms=before.ttl_ms), 12.0)
+    oracle.acknowledged(off, "two", 13.0, cleans=True)
     assert {(each.enabled, each.ttl_ms) for each in oracle.possible()} == {(False, 60_000), (False, 2_000)}
+
+
+def test_a_change_that_never_came_leaves_nothing(oracle: Oracle) -> None:
+    oracle.never_came(oracle.called(lambda _: SHORT, 10.0))
+    assert oracle.possible() == {FIRST}
 
 
 def test_half_an_answer_and_two_in_one_are_none() -> None:

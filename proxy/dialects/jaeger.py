@@ -54,6 +54,8 @@ def _judge(answer: Answer) -> Reason | None:
     """`errors` beside `data`, or /api/v3's `error`; the latter may be one of several documents."""
     whole = parse(answer.body)
     documents = [whole] if whole is not None else [parse(line) for line in answer.body.splitlines() if line]
+    if not documents:
+        return Reason.MALFORMED
     for document in documents:
         if not isinstance(document, dict):
             return Reason.MALFORMED

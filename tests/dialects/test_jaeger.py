@@ -77,6 +77,7 @@ def test_the_order_of_parameters_does_not_count_but_every_one_does() -> None:
         (b'{"result": {}}\n{"error": {"message": "gone"}}\n', Reason.ERROR_IN_BODY),
         (b'{"result": {}}\n{"resu', Reason.MALFORMED),
         (b"[]", Reason.MALFORMED),
+        (b"\n", Reason.MALFORMED),
         (b"<html>", Reason.MALFORMED),
     ],
 )

@@ -109,7 +109,7 @@ def _load(parsed: argparse.Namespace) -> Loaded:
     settings = {path: given[path] for _, path, _, _ in _SETTINGS if path in given}
     if "caching.redis.url" in settings:
         settings["caching.backend"] = "redis"
-    unnamed = {name: given.get(name) for name in ("config", "upstream", "type", "uid")}
+    unnamed = {name: given.get(name) for name in environment.FLAGS}
     return load(Flags(**unnamed, settings=settings), os.environ)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from ..core.addresses import is_link_local
 from ..core.headers import HOP_BY_HOP
 from ..dialects.registry import KNOWN_TYPES
-from .schema import MAX_TTL_MS, UID, Action, Caching, Config, Redis, Server, Source, Telemetry, Token
+from .schema import MAX_TTL_MS, UID, Action, Caching, Config, Redis, Section, Server, Source, Telemetry, Token
 
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):(\d{1,5})")
 _BARE_HOST = re.compile(r"(?!https?:)[A-Za-z0-9.-]+(?::\d+)?(?:/[^@?#\s]*)?")
@@ -62,25 +62,16 @@ def _server(server: Server) -> Iterator[Problem]:
             yield f"server.{key}", "must be host:port, like 127.0.0.1:8690, an IPv6 host in brackets"
     if server.listen == server.admin_listen:
         yield "server.admin_listen", "must not be server.listen too: what Grafana can reach must not be the admin's"
-    if server.max_request_body_mb <= 0:
-        yield "server.max_request_body_mb", "must be above 0"
+    yield from _above_0("server", server, "max_request_body_mb")
 
 
 def _caching(caching: Caching) -> Iterator[Problem]:
     yield from _choice("caching.backend", caching.backend)
-    for key in ("ttl_ms", "max_ttl_ms"):
-        if getattr(caching, key) > MAX_TTL_MS:
-            yield f"caching.{key.removesuffix('_ms')}", "must be at most 365d"
-    for key in ("connection_timeout_ms", "read_timeout_ms", "write_timeout_ms"):
-        if getattr(caching, key) <= 0:
-            yield (
-                f"caching.{key.removesuffix('_ms')}",
-                "must be above 0: without it a hanging Redis hangs every user",
-            )
-    if caching.max_value_mb <= 0:
-        yield "caching.max_value_mb", "must be above 0"
-    if caching.memory.max_size_mb <= 0:
-        yield "caching.memory.max_size_mb", "must be above 0"
+    yield from _at_most_a_year("caching", caching, "ttl_ms", "max_ttl_ms")
+    why = ": without it a hanging Redis hangs every user"
+    yield from _above_0("caching", caching, "connection_timeout_ms", "read_timeout_ms", "write_timeout_ms", why=why)
+    yield from _above_0("caching", caching, "max_value_mb")
+    yield from _above_0("caching.memory", caching.memory, "max_size_mb")
     if not caching.redis.prefix:
         yield "caching.redis.prefix", "must not be empty: a clean deletes by it"
     yield from _redis_url(caching.redis.url)
@@ -117,6 +108,18 @@ def _telemetry(telemetry: Telemetry) -> Iterator[Problem]:
     yield from _choice("telemetry.log_level", telemetry.log_level)
 
 
+def _above_0(path: str, section: Section, *names: str, why: str = "") -> Iterator[Problem]:
+    for name in names:
+        if getattr(section, name) <= 0:
+            yield f"{path}.{name.removesuffix('_ms')}", f"must be above 0{why}"
+
+
+def _at_most_a_year(path: str, section: Section, *names: str) -> Iterator[Problem]:
+    for name in names:
+        if (getattr(section, name) or 0) > MAX_TTL_MS:
+            yield f"{path}.{name.removesuffix('_ms')}", "must be at most 365d"
+
+
 def _choice(path: str, value: str) -> Iterator[Problem]:
     choices = _CHOICES[path.rpartition(".")[2]]
     if value not in choices:
@@ -146,13 +149,8 @@ def _source(source: Source, path: str) -> Iterator[Problem]:
         yield f"{path}.org_id", "must be 1 or above"
     yield from _url(source.url, f"{path}.url")
     yield from _choice(f"{path}.policy", source.policy)
-    for key in ("ttl_queries_ms", "ttl_resources_ms"):
-        ttl_ms = getattr(source.cache, key)
-        if ttl_ms is not None and ttl_ms > MAX_TTL_MS:
-            yield f"{path}.cache.{key.removesuffix('_ms')}", "must be at most 365d"
-    for key in ("connect_ms", "first_byte_ms", "between_bytes_ms"):
-        if getattr(source.timeouts, key) <= 0:
-            yield f"{path}.timeouts.{key.removesuffix('_ms')}", "must be above 0"
+    yield from _at_most_a_year(f"{path}.cache", source.cache, "ttl_queries_ms", "ttl_resources_ms")
+    yield from _above_0(f"{path}.timeouts", source.timeouts, "connect_ms", "first_byte_ms", "between_bytes_ms")
     if source.max_concurrent < 1:
         yield f"{path}.max_concurrent", "must be 1 or above"
     for name, value in source.headers.items():

@@ -28,9 +28,10 @@ MAX_HEAD_BYTES = 256 * 1024
 SERVER = "millpond"
 
 _log = logging.getLogger(__name__)
+_TOO_LARGE_BODY = b'{"message":"The head of the request is over %d KiB"}' % (MAX_HEAD_BYTES // 1024)
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b'Content-Length: 53\r\n\r\n{"message":"The head of the request is over 256 KiB"}'
+    b"Content-Length: %d\r\n\r\n%b" % (len(_TOO_LARGE_BODY), _TOO_LARGE_BODY)
 )
 
 

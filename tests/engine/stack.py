@@ -1,5 +1,5 @@
 """The engine without a listener: a pipeline over a real source, a real client to it, real settings, and a clock that
-the test turns.
+the test turns. `servers.listener` has the listener, and so no clock: aiohttp's own runs by the event loop's.
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""A source that answers in the bytes it is told, well-formed or not, once a connection."""
+"""A source that answers in the bytes it is told, well-formed or not, once a connection. It has a thread of its own, for
+tests without an event loop that have Millpond as a process; `scripted` is for those within one, and can do more.
+"""
 
 import socketserver
 import threading

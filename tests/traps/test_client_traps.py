@@ -71,7 +71,7 @@ async def test_t8_a_source_that_hangs_does_not_take_another_s_connections() -> N
 
         hanging.requests.clear()
         async with client(hanging.url, max_concurrent=150) as first, client(other.url) as second:
-            stuck = [asyncio.create_task(first.fetch(read())) for _ in range(200)]  # type: ignore[arg-type]
+            stuck = [asyncio.create_task(first.fetch(read())) for _ in range(200)]  # type: ignore[arg-type]  # of tasks with two results
             while len(hanging.requests) < 150:
                 await asyncio.sleep(0)
             assert await whole(second, read()) == MATRIX

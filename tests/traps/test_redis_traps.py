@@ -191,7 +191,7 @@ async def test_t4_a_full_redis_and_a_replica_still_answer_reads(own_redis_server
                 assert not isinstance(caught.value, exceptions.ConnectionError | ConnectionError)
                 assert await cache.put(key(1), ENTRY) is False
                 assert isinstance(await cache.get(key()), Found)
-            await mend()  # type: ignore[misc]
+            await mend()  # type: ignore[misc]  # as above
             assert faults == [kind] * 10
             faults.clear()
             assert await cache.put(key(1), ENTRY)

@@ -83,7 +83,7 @@ async def test_a_slow_source_is_no_fault_of_the_client() -> None:
             stuck = stuck + 1 if not connection.wants_body else 0  # type: ignore[attr-defined]  # a guarded one
             await asyncio.sleep(0)
         for later in range(0, 200, 20):
-            connection.sweep(loop.time() + later, Patience())  # type: ignore[attr-defined]
+            connection.sweep(loop.time() + later, Patience())  # type: ignore[attr-defined]  # as above
         go_on.set()
         assert (await asked).status == 200
     assert read == [body]

@@ -1,6 +1,7 @@
 """The rules of the house that a tool can hold, held by the suite."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,16 @@ def test_every_module_says_what_it_is() -> None:
 
 def docstring(path: Path) -> str | None:
     return ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_every_exception_to_a_tool_has_its_reason() -> None:
+    bare = re.compile(r"# (?:type: ignore|noqa)(?:\[[^\]]*\]|: [A-Z0-9, ]+)?\s*$")
+    assert [
+        f"{relative(path)}:{number}"
+        for path in modules("proxy", "tests", "benchmarks")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if bare.search(line)
+    ] == []
 
 
 def importers(name: str) -> set[str]:

@@ -1,11 +1,12 @@
 """Real servers for everyone, and a word at the end on those that were missing."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import hypothesis
 import pytest
 import uvloop
+from blockbuster import blockbuster_ctx
 
 from tests.servers.binaries import absent
 
@@ -28,6 +29,16 @@ pytest_plugins = [
     "tests.servers.influxdb",
     "tests.servers.clickhouse",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """Where the program has the event loop of a test, a call of its that would hold up the loop raises."""
+    with blockbuster_ctx("proxy") as blockbuster:
+        for function in blockbuster.functions.values():
+            # At the start nobody is waiting yet.
+            function.can_block_in("proxy/app.py", {"_make_data_dir", "_admin_token"})
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

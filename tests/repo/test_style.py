@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from blockbuster import BlockingError
 
 from proxy.config import document
+from proxy.web.access import ensure_admin_token
 
 from .tree import PACKAGE, ROOT, imports, modules, relative
 
@@ -140,3 +142,9 @@ def test_yaml_is_loaded_by_a_safe_loader() -> None:
 def test_the_package_itself_is_what_is_looked_at() -> None:
     assert len(modules("proxy")) > 60
     assert PACKAGE / "cli.py" in modules("proxy")
+
+
+async def test_what_would_hold_up_the_event_loop_raises(tmp_path: Path) -> None:
+    """Else the fixture that watches for it in every test would be asleep."""
+    with pytest.raises(BlockingError):
+        ensure_admin_token(tmp_path)

@@ -71,6 +71,7 @@ class Clients:
         """X-Cache, or what became of the request instead."""
         loop = asyncio.get_running_loop()
         began = loop.time()
+        self.seen["asked"] += 1
         headers = {"Authorization": tenant} if tenant else {}
         if self.chance.random() < 0.3:
             headers["Accept-Encoding"] = "identity"

@@ -88,6 +88,11 @@ class Load:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def answer_those_under_way(self) -> None:
+        """Until everything that has been asked by now has its answer; the load goes on."""
+        if under_way := tuple(self._tasks):
+            await asyncio.wait(under_way)
+
 
 @dataclass
 class Bench:

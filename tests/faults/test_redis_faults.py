@@ -37,7 +37,8 @@ def running(request: pytest.FixtureRequest, source: Counting) -> Iterator[Runnin
 
 @pytest.fixture
 async def bench(running: Running, source: Counting) -> AsyncIterator[Bench]:
-    """In good order, with hits."""
+    """In good order, with hits; Redis runs, should a test before this have failed while it was down."""
+    running.redis.restore()
     source.next_epoch()
     running.millpond.api("POST", "src/cache/clean")
     async with under_load(running.redis, source, running.millpond) as bench:
@@ -94,6 +95,7 @@ async def test_dead_or_hung(bench: Bench, how: str, record_property: Callable[[s
     await bench.until(lambda: _failing(bench, "settings"), "the settings' store is told too")
     await bench.alive()
     await refuses(bench, CHANGES if how == "kill" else CHANGES[:1])  # each waits two seconds for a Redis that hangs
+    await bench.load.answer_those_under_way()  # some may have begun to ask Redis before it was left alone
     errors = await bench.counted("get", "connect") + await bench.counted("get", "timeout")
     asked = bench.load.caches.total()
     await bench.until(lambda: bench.load.caches.total() > asked + 50, "the load goes on")

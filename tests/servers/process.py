@@ -71,6 +71,13 @@ class Process:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def restore(self) -> None:
+        """Running again, if it was killed or paused."""
+        if self._process is None:
+            self.start()
+        else:
+            self.resume()
+
     def __enter__(self) -> Self:
         try:
             self.start()

@@ -119,11 +119,17 @@ async def test_a_reload_that_takes_the_last_token_out_brings_the_generated_one(t
             return response.status == 200
 
     async with running(Config(datasources=sources, auth=Auth(tokens=(token,))), tmp_path) as app:
-        assert read_admin_token(tmp_path) is None
+        assert await asyncio.to_thread(read_admin_token, tmp_path) is None
         await app.reload(Config(datasources=sources))
-        assert [await allowed("secret"), await allowed(read_admin_token(tmp_path))] == [False, True]
+        assert [await allowed("secret"), await allowed(await asyncio.to_thread(read_admin_token, tmp_path))] == [
+            False,
+            True,
+        ]
         await app.reload(Config(datasources=sources, auth=Auth(tokens=(token,))))
-        assert [await allowed("secret"), await allowed(read_admin_token(tmp_path))] == [True, False]
+        assert [await allowed("secret"), await allowed(await asyncio.to_thread(read_admin_token, tmp_path))] == [
+            True,
+            False,
+        ]
 
 
 async def test_a_source_answers_to_its_uid_first_and_then_to_its_id(

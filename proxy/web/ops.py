@@ -1,5 +1,6 @@
 """Health, readiness, reload and metrics, on the admin listener. Liveness depends on nothing but the event loop."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
@@ -48,7 +49,8 @@ def routes(
         return web.json_response({"message": "Configuration reloaded"})
 
     async def exposed(request: web.Request) -> web.Response:
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": EXPOSITION})
+        body = await asyncio.to_thread(metrics.exposition)  # it reads files below /proc
+        return web.Response(body=body, headers={"Content-Type": EXPOSITION})
 
     return [
         web.get("/-/healthy", healthy),

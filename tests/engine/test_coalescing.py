@@ -30,7 +30,8 @@ async def test_identical_misses_are_one_request() -> None:
         assert len({answer.body for answer in answers}) == 1
         assert {answer.x_cache for answer in answers} == {"MISS"}
         assert sum("collapsed" in answer.cache_status for answer in answers) == MANY - 1
-        assert f'millpond_coalesced_total{{datasource_uid="{UID}"}} {MANY - 1}' in stack.metrics.exposition().decode()
+        exposed = await asyncio.to_thread(stack.metrics.exposition)
+        assert f'millpond_coalesced_total{{datasource_uid="{UID}"}} {MANY - 1}' in exposed.decode()
 
 
 async def test_the_first_client_leaves_and_the_others_get_the_answer() -> None:

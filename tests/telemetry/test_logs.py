@@ -12,12 +12,15 @@ LOG = logging.getLogger("proxy.of_a_test")
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """What `configure` did to the root logger is undone."""
+    """What `configure` did to the loggers is undone."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    loggers = (root, *map(logging.getLogger, ("aiohttp.access", "asyncio")))
+    levels = [logger.level for logger in loggers]
     yield io.StringIO()
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def counted(metrics: Metrics) -> dict[str, float]:
     return {
         name.removeprefix("millpond_"): float(value)
         for name, _, value in samples
-        if float(value) and not re.search(r"_bucket\{|_seconds_sum|build_info|last_reload", name)
+        if float(value) and not re.search(r"^process_|_bucket\{|_seconds_sum|build_info|last_reload", name)
     }
 
 

@@ -177,7 +177,7 @@ class App:
             path = "/" if source.config.owns_root else f"/ds/{uid}"
             caching = "on" if source.limits.enabled and settings[uid].config.enabled else "off"
             about = {"type": source.config.type, "url": source.config.url, "path": path, "caching": caching}
-            _log.info("data source", extra={"uid": uid} | about)
+            _log.info("data source", extra={"datasource": uid} | about)
 
     async def drain(self) -> None:
         """Not ready at once; for a moment every answer ends its connection; then nothing new is accepted, and what is in

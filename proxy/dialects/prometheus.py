@@ -5,14 +5,14 @@ its parameters and headers, not in its path.
 """
 
 import re
-from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Reason, Request, Route
+from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .accept import JSON, accept_class
 from .form import read_keyed
 from .replies import decode
+from .tables import routes
 from .times import is_absolute
 
 SINGLE = frozenset(
@@ -31,8 +31,6 @@ _HEALTH = frozenset(("1+1", "vector(1)+vector(1)"))
 
 _MOMENT = re.compile(r"\b(?:now|rand|rand_normal|rand_exponential)\s*[(#]", re.IGNORECASE)
 """MetricsQL's functions of the moment and of chance. Prometheus has none such, and refuses them."""
-
-Read = Callable[[Request], Call | Pass]
 
 
 class Reply(msgspec.Struct):
@@ -102,14 +100,6 @@ def reader(
     return read
 
 
-def routes(prefix: str, rows: Iterable[tuple[str, str, str, Read]]) -> tuple[Route, ...]:
-    """Rows of name, methods, path below the prefix, and reader."""
-    return tuple(
-        Route(name=name, methods=frozenset(methods.split()), path=re.compile(prefix + path), read=read)
-        for name, methods, path, read in rows
-    )
-
-
 _RESOURCE = reader(Kind.RESOURCE)
 _SHORT = reader(Kind.RESOURCE, cap_ms=SHORT_MS)
 _STATISTICS = reader(Kind.RESOURCE, cap_ms=SHORT_MS, judge=judge_bare)
@@ -119,7 +109,6 @@ _INSTANT = reader(Kind.QUERY, times=("time",))
 PROMETHEUS = Dialect(
     name="prometheus",
     routes=routes(
-        PREFIX,
         (
             ("query_range", "GET POST", "/api/v1/query_range", _RANGE),
             ("query", "GET POST", "/api/v1/query", _INSTANT),
@@ -137,5 +126,6 @@ PROMETHEUS = Dialect(
             ("cardinality", "GET POST", "/api/v1/cardinality/[a-z_]+", _STATISTICS),
             ("user_stats", "GET", "/api/v1/user_stats", _STATISTICS),
         ),
+        prefix=PREFIX,
     ),
 )

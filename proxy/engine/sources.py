@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from ..config.schema import Config
+from ..config.schema import UID, Config
 from ..errors import NotFound
 from ..settings.model import Snapshot
 from ..upstream.client import Upstream
@@ -14,7 +14,7 @@ from ..upstream.response import OnFailure
 from .source import Limits, SourceRuntime
 
 _BASE = "/ds/"
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_UID = re.compile(UID)
 
 
 @dataclass(frozen=True, slots=True)

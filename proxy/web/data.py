@@ -1,7 +1,6 @@
 """The data listener: `/ds/<uid>/<anything>`, and the root path where a source owns it."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from ..settings.model import Snapshot
 from ..telemetry.logs import redact_path, redact_query
 from ..telemetry.metrics import Metrics
 from ..upstream.users import Users
-from . import framing
+from . import errors, framing
 from .guard import SERVER, GuardedHandler
 from .incoming import ClientRequest, expects_continue
 from .websocket import bridge
@@ -88,7 +87,7 @@ class DataHandler:
 
     def _refuse(self, request: web.BaseRequest, error: MillpondError, began: float, *, ends: bool) -> web.Response:
         _note(request, began, status=error.status, detail=error.public_message)
-        response = error_response(error)
+        response = _error_response(error)
         self._end(response, ends=ends)
         return response
 
@@ -140,7 +139,7 @@ def _response(reply: Reply) -> tuple[web.StreamResponse, Payload | None]:
     to_stream: Payload | None = None
     match reply.payload:
         case UpstreamError() as error:
-            response = error_response(error)
+            response = _error_response(error)
         case Payload(status=status, headers=headers, body=bytes() as body):
             response = web.Response(status=status, headers=CIMultiDict(headers), body=body)
         case Payload(status=status, headers=headers) as to_stream:
@@ -183,7 +182,7 @@ def _note(request: web.BaseRequest, began: float, **fields: object) -> None:
     _log.debug("request", extra=about | fields)
 
 
-def error_response(error: MillpondError) -> web.Response:
-    """Grafana's envelope: `message`, and what the case adds."""
-    body = json.dumps({"message": error.public_message, **error.extra}).encode()
-    return web.Response(status=error.status, body=body, content_type="application/json", headers={hdrs.SERVER: SERVER})
+def _error_response(error: MillpondError) -> web.Response:
+    response = errors.answer(error)
+    response.headers[hdrs.SERVER] = SERVER
+    return response

@@ -1,4 +1,4 @@
-"""Every error of the admin listener as JSON, in Grafana's envelope: `{"message": …}` and what the case adds."""
+"""Errors as JSON, in Grafana's envelope: `{"message": …}` and what the case adds."""
 
 import logging
 

@@ -308,7 +308,7 @@ def test_the_start_tells_addresses_and_urls_as_they_are_written(start_millpond: 
         pytest.skip("this machine has no IPv6")
     millpond = start_millpond("--upstream", "http://127.0.0.1:9/a", "--listen", f"[::1]:{port}")
     assert f"listener=data address=[::1]:{port} " in millpond.log
-    assert "uid=default type=prometheus url=http://127.0.0.1:9/a path=/ caching=on" in millpond.log
+    assert "datasource=default type=prometheus url=http://127.0.0.1:9/a path=/ caching=on" in millpond.log
 
 
 def test_a_data_directory_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:

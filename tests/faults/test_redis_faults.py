@@ -99,7 +99,8 @@ async def test_dead_or_hung(bench: Bench, how: str, record_property: Callable[[s
     errors = await bench.counted("get", "connect") + await bench.counted("get", "timeout")
     asked = bench.load.caches.total()
     await bench.until(lambda: bench.load.caches.total() > asked + 50, "the load goes on")
-    assert await bench.counted("get", "connect") + await bench.counted("get", "timeout") == errors, "left alone"
+    more = await bench.counted("get", "connect") + await bench.counted("get", "timeout") - errors
+    assert more < 10, "left alone: after the first failure it is degraded, after five in a row it is asked no more"
     bench.load.seconds.clear()
     await bench.hold()
     slowest_first = sorted(bench.load.seconds, reverse=True)

@@ -16,7 +16,8 @@ _START_SECONDS = 20
 _PORTS = range(12_000, 22_000)
 """Below those that Linux gives to outgoing connections, so that nobody takes the port of a server that restarts; and so
 is the bus of a Redis cluster, 10,000 above."""
-_random = random.SystemRandom()  # pytest-randomly seeds the other one alike in every worker
+_random = random.SystemRandom()  # pytest-randomly seeds the other one: two runs side by side would draw alike
+_untried = _random.sample(_PORTS, len(_PORTS))
 
 
 class Process:
@@ -109,9 +110,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    for _ in range(100):
-        port = _random.choice(_PORTS)
+    """A port that nobody listens on, and that no earlier call in this process was given: it may not listen yet."""
+    while _untried:
+        port = _untried.pop()
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

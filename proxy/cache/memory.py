@@ -10,10 +10,10 @@ queue's head go before anything else.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..core.model import Entry, Key
-from .store import ABSENT, Found, Lookup
+from .store import ABSENT, ANY, Found, Lookup, Version
 
 ENTRY_BYTES = 760
 """What an entry costs besides its body and headers, measured: key, objects, its place in a queue, and one ghost."""
@@ -64,18 +64,14 @@ class MemoryStore:
         return len(self._small) + len(self._main)
 
     async def get(self, key: Key) -> Lookup:
-        item = self._main.get(key) or self._small.get(key)
-        if item is None:
-            return ABSENT
-        age_ms = int((self._clock() - item.stored_at) * 1000)
-        if age_ms >= item.entry.keep_ms:
-            self._drop(key)
-            return ABSENT
-        if item.hits < _MOST_HITS:
-            item.hits += 1
-        return Found(item.entry, age_ms)
+        return self._look_up(key)
 
-    async def put(self, key: Key, entry: Entry) -> bool:
+    async def get_many(self, keys: Sequence[Key]) -> Sequence[Lookup]:
+        return [self._look_up(key) for key in keys]
+
+    async def put(self, key: Key, entry: Entry, *, over: Version | None = ANY) -> bool:
+        if over is not ANY and self._living(key) is not over:
+            return False
         item = _Item(entry, self._clock())
         if len(entry.body) > self._max_value_bytes or item.size_bytes > self._max_bytes:
             return False
@@ -103,6 +99,22 @@ class MemoryStore:
 
     async def close(self) -> None:
         pass
+
+    def _look_up(self, key: Key) -> Lookup:
+        item = self._main.get(key) or self._small.get(key)
+        if item is None:
+            return ABSENT
+        age_ms = int((self._clock() - item.stored_at) * 1000)
+        if age_ms >= item.entry.keep_ms:
+            self._drop(key)
+            return ABSENT
+        if item.hits < _MOST_HITS:
+            item.hits += 1
+        return Found(item.entry, age_ms, item.entry)
+
+    def _living(self, key: Key) -> Entry | None:
+        item = self._main.get(key) or self._small.get(key)
+        return None if item is None or self._expired(item) else item.entry
 
     def _drop(self, key: Key) -> bool:
         item = self._small.pop(key, None)

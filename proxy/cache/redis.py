@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from ..redis_connection import ANSWERED, connect, kind_of, now_ms, said
 from ..telemetry.logs import Quiet
 from . import wire
 from .breaker import Breaker
-from .store import ABSENT, Failed, Found, Lookup
+from .store import ABSENT, ANY, Absent, Failed, Found, Lookup, Version
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,6 +36,11 @@ _HEAD_BYTES = MIB
 _POOL = "pool"
 _EXPIRED = -2
 _NAME = re.compile(rf"({UID}):([^:]+):[0-9a-f]{{64}}".encode())
+_PUT_OVER = f"""
+if redis.call('GETRANGE', KEYS[1], 0, {wire.HEAD_BYTES - 1}) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
+return 1
+"""
 
 
 class _PoolBusy(Exception):
@@ -65,10 +70,11 @@ class RedisStore:
         self._client = connect(
             caching, connect_seconds=connect_seconds, read_seconds=max(self._read_seconds, self._write_seconds)
         )
+        self._max_value_bytes = caching.max_value_bytes
         self._last_byte = caching.max_value_bytes + _HEAD_BYTES - 1
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[Any]] = set()
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[bool]] = set()
         self._probing: asyncio.Task[None] | None = None
         self._quiet = Quiet(_LOG_SECONDS)
 
@@ -78,37 +84,25 @@ class RedisStore:
         return self._breaker.is_open or bool(self._refused)
 
     async def get(self, key: Key) -> Lookup:
-        if self._breaker.is_open:
-            return Failed("open")
-        task = self._begin(self._read(self._name(key)))
-        try:
-            value, left_ms = await _within(self._read_seconds, task)
-        except Exception as error:  # of this protocol no call raises, whatever Redis says
-            return Failed(self._fault("get", error))
-        self._succeeded("get")
-        if not value or left_ms == _EXPIRED:
-            return ABSENT
-        entry = wire.decode(key, value)
-        if entry is None or left_ms < 0:  # without an expiry it is not ours
-            self._note("get", "value")
-            return ABSENT
-        # The age is what is gone of the expiry: no replica's wall clock counts (ADR 6). More left than there ever was:
-        # Redis' own clock was set back.
-        return Found(entry, entry.keep_ms - left_ms) if left_ms <= entry.keep_ms else ABSENT
+        (lookup,) = await self._look_up((key,))
+        return lookup
 
-    async def put(self, key: Key, entry: Entry) -> bool:
-        if self._breaker.is_open:
+    async def get_many(self, keys: Sequence[Key]) -> Sequence[Lookup]:
+        return await self._look_up(keys) if keys else ()
+
+    async def put(self, key: Key, entry: Entry, *, over: Version | None = ANY) -> bool:
+        if self._breaker.is_open or len(entry.body) > self._max_value_bytes:
             return False
-        task = self._begin(self._write(key, entry, self._monotonic()))
+        task = self._begin(self._write(key, entry, over, self._monotonic()))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         try:
-            await _within(self._write_seconds, task)
+            kept = await _within(self._write_seconds, task)
         except Exception as error:
             self._fault("put", error)
             return False
         self._succeeded("put")
-        return True
+        return kept
 
     async def sweep(self, generations: Mapping[str, str]) -> bool:
         """SCAN and UNLINK on every master, never a name that is not one of ours. Values on their way are let in first:
@@ -135,24 +129,59 @@ class RedisStore:
             await asyncio.wait(self._running)
         await self._client.aclose()
 
-    async def _read(self, name: str) -> tuple[bytes, int]:
-        """The value, b"" where there is none, and what is left of its expiry, in one round trip."""
+    async def _look_up(self, keys: Sequence[Key]) -> Sequence[Lookup]:
+        """One wait and one verdict for all of them, however much it is that they have to bring."""
+        if self._breaker.is_open:
+            return [Failed("open")] * len(keys)
+        task = self._begin(self._read([self._name(key) for key in keys]))
+        try:
+            values = await _within(self._read_seconds, task)
+        except Exception as error:  # of this protocol no call raises, whatever Redis says
+            return [Failed(self._fault("get", error))] * len(keys)
+        self._succeeded("get")
+        return [self._told(key, value, left_ms) for key, (value, left_ms) in zip(keys, values, strict=True)]
+
+    def _told(self, key: Key, value: bytes, left_ms: int) -> Lookup:
+        if not value or left_ms == _EXPIRED:
+            return ABSENT
+        version = value[: wire.HEAD_BYTES]
+        entry = wire.decode(key, value)
+        if entry is None or left_ms < 0:  # without an expiry it is not ours
+            self._note("get", "value")
+            return Absent(version)
+        # The age is what is gone of the expiry: no replica's wall clock counts (ADR 6). More left than there ever was:
+        # Redis' own clock was set back.
+        return Found(entry, entry.keep_ms - left_ms, version) if left_ms <= entry.keep_ms else Absent(version)
+
+    async def _read(self, names: Sequence[str]) -> list[tuple[bytes, int]]:
+        """Of each the value, b"" where there is none, and what is left of its expiry, in one round trip. The expiry comes
+        first: of a value that is written between the two, it makes an older one, not a younger."""
         async with self._slot(), asyncio.timeout(self._most_seconds):
             pipeline = self._client.pipeline(transaction=False)
-            value, left_ms = await pipeline.getrange(name, 0, self._last_byte).pttl(name).execute()
-            if not isinstance(value, bytes) or not isinstance(left_ms, int):
+            for name in names:
+                pipeline.pttl(name).getrange(name, 0, self._last_byte)
+            replies = await pipeline.execute()
+            values = list(zip(replies[1::2], replies[::2], strict=True))
+            if not all(isinstance(value, bytes) and isinstance(left_ms, int) for value, left_ms in values):
                 raise ValueError("not what these commands answer")
-            return value, left_ms
+            return values
 
-    async def _write(self, key: Key, entry: Entry, fetched: float) -> None:
+    async def _write(self, key: Key, entry: Entry, over: Version | None, fetched: float) -> bool:
         """Expiry at a time, not after a while: a Redis that hangs runs what waits in its sockets when it wakes, long
         after the caller gave up, and would take an old answer for a new one."""
         name = self._name(key)
         async with self._slot(), asyncio.timeout(self._most_seconds):
             now = await now_ms(self._client, name)
             waited_ms = int((self._monotonic() - fetched) * 1000)
-            if not await self._client.set(name, wire.encode(key, entry), pxat=now - waited_ms + entry.keep_ms):
-                raise ValueError("not what this command answers")
+            until_ms = now - waited_ms + entry.keep_ms
+            value = wire.encode(key, entry)
+            if over is ANY:
+                reply = await self._client.set(name, value, pxat=until_ms)
+            else:
+                reply = await self._client.eval(_PUT_OVER, 1, name, b"" if over is None else over, value, until_ms)
+            if reply not in (0, 1):
+                raise ValueError("not what these commands answer")
+            return bool(reply)
 
     async def _unlink_others(self, generations: Mapping[str, str]) -> None:
         others: list[bytes] = []
@@ -196,7 +225,7 @@ class RedisStore:
         while self._breaker.is_open:
             await asyncio.sleep(_PROBE_SECONDS)
             try:
-                await self._read(self._prefix)
+                await self._read([self._prefix])
             except Exception as error:
                 self._note("probe", kind_of(error), error)
             else:

@@ -1,10 +1,16 @@
 """The protocol of a cache. Its calls never raise: a broken cache costs a miss and a metric, never an answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeAlias
 
 from ..core.model import Entry, Key
+
+Version: TypeAlias = object
+"""Stands for one stored value. Of no use but to be handed back to the store that gave it."""
+
+ANY: Final[Version] = object()
+"""In place of a version: whatever is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +19,14 @@ class Found:
 
     entry: Entry
     age_ms: int
+    version: Version = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    pass
+    """`version` is None, or stands for what is there and is no entry, so that it can be written over."""
+
+    version: Version | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +47,13 @@ class Store(Protocol):
 
     async def get(self, key: Key) -> Lookup: ...
 
-    async def put(self, key: Key, entry: Entry) -> bool:
-        """Keep `entry` for `entry.keep_ms` from now. False when it could not be kept (too large, store failed)."""
+    async def get_many(self, keys: Sequence[Key]) -> Sequence[Lookup]:
+        """What `get` would say of each, in their order, for one round trip. When it fails it fails for all."""
+
+    async def put(self, key: Key, entry: Entry, *, over: Version | None = ANY) -> bool:
+        """Keep `entry` for `entry.keep_ms` from now; with the `version` of a look-up, only if what that look-up saw is
+        still so: None where nothing was. False when it could not be kept (too large, store failed, changed meanwhile).
+        """
 
     async def sweep(self, generations: Mapping[str, str]) -> bool:
         """Delete every entry whose generation is not its source's, by `generations`: each source's, by uid. False when

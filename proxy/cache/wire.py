@@ -20,6 +20,8 @@ _MAGIC = b"MP"
 _VERSION = 1
 _CODINGS = ("identity", "gzip", "deflate", "x-gzip")
 _BODY_AT = _HEAD.size + _CRC.size
+HEAD_BYTES = _BODY_AT
+"""As many of a value's first bytes tell it from every other: the checksum is among them."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(
     r"(?!(?:content-length|content-encoding|transfer-encoding|connection|upgrade|trailer|set-cookie|x-cache|cache-status)$)"

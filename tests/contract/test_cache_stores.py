@@ -1,7 +1,8 @@
-"""What every cache store promises, over this process's memory and over real Valkey and Redis servers."""
+"""What every cache store promises, over this process's memory and over real Valkey and Redis servers and a cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -11,11 +12,11 @@ from redis.asyncio import Redis as Client
 
 from proxy.cache.memory import MemoryStore
 from proxy.cache.redis import RedisStore
-from proxy.cache.store import ABSENT, Found, Store
+from proxy.cache.store import ABSENT, ANY, Failed, Found, Store, Version
 from proxy.config.schema import Caching, Duration, Redis, Secret
 from proxy.core.model import Entry, Key
 
-from ..servers.valkey import Valkey
+from ..servers.valkey import Cluster, Valkey
 
 MIB = 1024 * 1024
 KEY = Key(uid="prom", generation="0190000000000aa", digest=b"\x00\xff*?[]" + b"d" * 26)
@@ -37,13 +38,13 @@ class Bench:
     pass_ms: Callable[[int], Awaitable[None]]
 
 
-def redis_caching(url: str, prefix: str) -> Caching:
+def redis_caching(url: str, prefix: str, cluster: str = "") -> Caching:
     patient = Duration(10_000)  # a busy machine is not what these tests are about
     return Caching(
         read_timeout_ms=patient,
         write_timeout_ms=patient,
         connection_timeout_ms=patient,
-        redis=Redis(url=Secret(url), prefix=prefix),
+        redis=Redis(url=Secret(url), prefix=prefix, cluster=cluster),
     )
 
 
@@ -59,9 +60,9 @@ async def wait_ms(duration_ms: int) -> None:
 
 
 @asynccontextmanager
-async def redis_bench(url: str, prefix: str) -> AsyncIterator[Bench]:
+async def redis_bench(caching: Caching) -> AsyncIterator[Bench]:
     faults: list[tuple[str, str]] = []
-    store = RedisStore(redis_caching(url, prefix), on_fault=lambda operation, kind: faults.append((operation, kind)))
+    store = RedisStore(caching, on_fault=lambda operation, kind: faults.append((operation, kind)))
     await store.start()
     yield Bench(store, wait_ms)
     await store.close()
@@ -81,12 +82,22 @@ async def memory_bench() -> AsyncIterator[Bench]:
     await store.close()
 
 
-@pytest.fixture(params=["memory", "valkey", "redis"])
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["memory", "valkey", "redis", "cluster"])
 async def bench(request: pytest.FixtureRequest, prefix: str) -> AsyncIterator[Bench]:
-    if request.param == "memory":
-        opened = memory_bench()
-    else:
-        opened = redis_bench(request.getfixturevalue(request.param).url, prefix)
+    match request.param:
+        case "memory":
+            opened = memory_bench()
+        case "cluster":
+            cluster: Cluster = request.getfixturevalue("cluster")
+            opened = redis_bench(redis_caching(cluster.masters[0].url, prefix, cluster.addresses))
+        case kind:
+            opened = redis_bench(redis_caching(request.getfixturevalue(kind).url, prefix))
     async with opened as bench:
         yield bench
 
@@ -230,12 +241,168 @@ async def test_two_at_once_get_their_own(store: Store) -> None:
         assert found.entry.body == key.digest
 
 
+def keys(count: int) -> list[Key]:
+    return [replace(KEY, digest=number.to_bytes(32, "big")) for number in range(count)]
+
+
+async def bodies(store: Store, wanted: list[Key]) -> list[bytes | None]:
+    """Of many in one look-up, None where there is none."""
+    return [found.entry.body if isinstance(found, Found) else None for found in await store.get_many(wanted)]
+
+
+async def test_many_are_found_in_the_order_they_were_asked_for(store: Store) -> None:
+    there = keys(25)
+    for key in there:
+        assert await store.put(key, replace(ENTRY, body=key.digest))
+    backwards = there[::-1]
+    assert await bodies(store, backwards) == [key.digest for key in backwards]
+    assert await bodies(store, [there[3], there[1], there[3]]) == [there[n].digest for n in (3, 1, 3)]
+
+
+async def test_many_say_of_each_what_one_says(bench: Bench) -> None:
+    wanted = keys(9)
+    for key in wanted[::3]:
+        assert await bench.store.put(key, replace(ENTRY, body=key.digest))
+    for key in wanted[1::3]:
+        assert await bench.store.put(key, replace(ENTRY, keep_ms=50))
+    await bench.pass_ms(51)
+    async with asyncio.timeout(10):  # a server may reckon its expiries a little later
+        while await bodies(bench.store, wanted[1::3]) != [None] * 3:
+            await bench.pass_ms(5)
+    assert await bodies(bench.store, wanted) == [key.digest if key in wanted[::3] else None for key in wanted]
+    await bench.pass_ms(30)
+    (one,) = await bench.store.get_many(wanted[:1])
+    other = await bench.store.get(wanted[0])
+    assert isinstance(one, Found)
+    assert isinstance(other, Found)
+    assert one.entry == other.entry
+    assert one.version == other.version
+    assert 75 <= one.age_ms <= other.age_ms
+
+
+async def test_none_are_asked_for_and_none_found(store: Store) -> None:
+    assert list(await store.get_many([])) == []
+    assert list(await store.get_many(keys(3))) == [ABSENT] * 3
+
+
+async def seen(store: Store, key: Key = KEY) -> Version | None:
+    found = await store.get(key)
+    assert not isinstance(found, Failed)
+    return found.version
+
+
+OLD, NEW = replace(ENTRY, body=b"old"), replace(ENTRY, body=b"new")
+
+
+async def test_over_nothing_goes_what_is_the_first(store: Store) -> None:
+    assert await seen(store) is None
+    assert await store.put(KEY, OLD, over=None)
+    assert not await store.put(KEY, NEW, over=None)
+    assert await bodies(store, [KEY]) == [b"old"]
+
+
+async def test_over_what_has_expired_goes_what_is_the_first(bench: Bench) -> None:
+    assert await bench.store.put(KEY, replace(OLD, keep_ms=50))
+    version = await seen(bench.store)
+    await bench.pass_ms(51)
+    async with asyncio.timeout(10):
+        while await bench.store.get(KEY) != ABSENT:
+            await bench.pass_ms(5)
+    assert not await bench.store.put(KEY, NEW, over=version)
+    assert await bench.store.put(KEY, NEW, over=None)
+    assert await bodies(bench.store, [KEY]) == [b"new"]
+
+
+CHANGES = {
+    "body": replace(OLD, body=b"odl"),
+    "header": replace(OLD, headers=(("Content-Type", "text/plain"),)),
+    "ttl": replace(OLD, ttl_ms=1),
+    "keep": replace(OLD, keep_ms=OLD.keep_ms + 1),
+    "fetch": replace(OLD, fetch_ms=0),
+    "large": replace(OLD, body=b"a" * 300_000),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+async def test_over_a_version_goes_what_saw_that_version(store: Store, change: Entry) -> None:
+    assert await store.put(KEY, OLD)
+    version = await seen(store)
+    assert await store.put(KEY, change, over=version)
+    assert not await store.put(KEY, NEW, over=version)
+    assert not await store.put(KEY, NEW, over=None)
+    found = await store.get(KEY)
+    assert isinstance(found, Found)
+    assert found.entry == change
+    assert await store.put(KEY, NEW, over=found.version)
+    assert await bodies(store, [KEY]) == [b"new"]
+
+
+async def test_over_a_version_goes_nothing_once_that_is_swept(store: Store) -> None:
+    assert await store.put(KEY, OLD)
+    version = await seen(store)
+    assert await store.sweep({})
+    assert not await store.put(KEY, NEW, over=version)
+    assert await store.get(KEY) == ABSENT
+
+
+async def test_over_anything_goes_all(store: Store) -> None:
+    for entry in (OLD, NEW):
+        assert await store.put(KEY, entry, over=ANY)
+    assert await bodies(store, [KEY]) == [b"new"]
+
+
+async def test_a_version_is_of_its_own_key(store: Store) -> None:
+    assert await store.put(KEY, OLD)
+    version = await seen(store)
+    assert await store.put(OTHERS[0], NEW)
+    assert not await store.put(OTHERS[0], OLD, over=version)
+    assert not await store.put(OTHERS[1], OLD, over=version)
+    assert await bodies(store, OTHERS[:2]) == [b"new", None]
+
+
+async def test_what_was_put_over_a_version_is_young_and_expires(bench: Bench) -> None:
+    assert await bench.store.put(KEY, OLD)
+    await bench.pass_ms(40)
+    old = await bench.store.get(KEY)
+    assert isinstance(old, Found)
+    assert await bench.store.put(KEY, replace(NEW, keep_ms=OLD.keep_ms), over=old.version)
+    new = await bench.store.get(KEY)
+    assert isinstance(new, Found)
+    assert old.age_ms >= 35
+    assert new.age_ms < 60_000
+    assert await bench.store.put(KEY, replace(NEW, keep_ms=50), over=new.version)
+    await bench.pass_ms(51)
+    async with asyncio.timeout(10):
+        while await bench.store.get(KEY) != ABSENT:
+            await bench.pass_ms(5)
+
+
+async def test_of_fifty_who_add_to_one_entry_none_is_lost(store: Store) -> None:
+    async def add(number: int) -> None:
+        while True:
+            found = await store.get(KEY)
+            assert not isinstance(found, Failed)
+            known = json.loads(found.entry.body) if isinstance(found, Found) else []
+            await asyncio.sleep(0)  # in memory, nobody else would come between
+            body = json.dumps([*known, number]).encode()
+            if await store.put(KEY, replace(ENTRY, body=body), over=found.version):
+                return
+
+    await asyncio.gather(*(add(number) for number in range(50)))
+    (body,) = await bodies(store, [KEY])
+    assert body is not None
+    assert sorted(json.loads(body)) == list(range(50))
+
+
 async def names(client: Client) -> set[bytes]:
     return {name if isinstance(name, bytes) else name.encode() for name in await client.keys("*")}
 
 
 async def test_in_redis_every_key_is_under_our_prefix_and_expires(redis_server: Valkey, prefix: str) -> None:
-    async with Client.from_url(redis_server.url) as client, redis_bench(redis_server.url, prefix) as bench:
+    async with (
+        Client.from_url(redis_server.url) as client,
+        redis_bench(redis_caching(redis_server.url, prefix)) as bench,
+    ):
         before = await names(client)
         for key in SCOPES:
             assert await bench.store.put(key, replace(ENTRY, keep_ms=77_000))
@@ -257,7 +424,10 @@ async def test_in_redis_what_is_not_ours_survives(redis_server: Valkey, prefix: 
         *(f"{prefix}:s:settings", prefix, f"{prefix}:c", f"{prefix}:c:"),
         *(f"{prefix}:c:s:settings", f"{prefix}:c:c:prom:g1:{digest}"),
     ]
-    async with Client.from_url(redis_server.url) as client, redis_bench(redis_server.url, prefix) as bench:
+    async with (
+        Client.from_url(redis_server.url) as client,
+        redis_bench(redis_caching(redis_server.url, prefix)) as bench,
+    ):
         for name in foreign:
             await client.set(name, b"theirs")
         for key in SCOPES:

@@ -2,12 +2,12 @@
 
 import asyncio
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from aiohttp import web
 
-from proxy.cache.store import Failed, Lookup
+from proxy.cache.store import ANY, Failed, Lookup, Version
 from proxy.config.schema import Caching, Duration
 from proxy.core.model import Entry, Key
 from proxy.errors import NotFound, UpstreamError
@@ -247,7 +247,10 @@ class BrokenStore:
     async def get(self, key: Key) -> Lookup:
         return Failed("connect")
 
-    async def put(self, key: Key, entry: Entry) -> bool:
+    async def get_many(self, keys: Sequence[Key]) -> Sequence[Lookup]:
+        return [Failed("connect")] * len(keys)
+
+    async def put(self, key: Key, entry: Entry, *, over: Version | None = ANY) -> bool:
         return False
 
     async def sweep(self, generations: Mapping[str, str]) -> bool:

@@ -32,6 +32,8 @@ _SWEEP_SECONDS = 60.0
 _BATCH = 1000
 _HEAD_BYTES = MIB
 """The most that a value may have besides its body; what is longer is none of ours, and not read to its end."""
+_HEAVY_BYTES = 256 * 1024
+"""So much is packed and unpacked beside the event loop."""
 
 _POOL = "pool"
 _EXPIRED = -2
@@ -136,16 +138,24 @@ class RedisStore:
         task = self._begin(self._read([self._name(key) for key in keys]))
         try:
             values = await _within(self._read_seconds, task)
+            entries = await self._decode(keys, [value for value, _ in values])
         except Exception as error:  # of this protocol no call raises, whatever Redis says
             return [Failed(self._fault("get", error))] * len(keys)
         self._succeeded("get")
-        return [self._told(key, value, left_ms) for key, (value, left_ms) in zip(keys, values, strict=True)]
+        return [self._told(*found) for found in zip(entries, values, strict=True)]
 
-    def _told(self, key: Key, value: bytes, left_ms: int) -> Lookup:
+    async def _decode(self, keys: Sequence[Key], values: Sequence[bytes]) -> list[Entry | None]:
+        def decode() -> list[Entry | None]:
+            return [wire.decode(key, value, self._max_value_bytes) for key, value in zip(keys, values, strict=True)]
+
+        heavy = sum(map(wire.unpacked_bytes, values)) >= _HEAVY_BYTES
+        return await asyncio.to_thread(decode) if heavy else decode()
+
+    def _told(self, entry: Entry | None, stored: tuple[bytes, int]) -> Lookup:
+        value, left_ms = stored
         if not value or left_ms == _EXPIRED:
             return ABSENT
         version = value[: wire.HEAD_BYTES]
-        entry = wire.decode(key, value)
         if entry is None or left_ms < 0:  # without an expiry it is not ours
             self._note("get", "value")
             return Absent(version)
@@ -170,11 +180,12 @@ class RedisStore:
         """Expiry at a time, not after a while: a Redis that hangs runs what waits in its sockets when it wakes, long
         after the caller gave up, and would take an old answer for a new one."""
         name = self._name(key)
+        heavy = len(entry.body) >= _HEAVY_BYTES
+        value = await asyncio.to_thread(wire.encode, key, entry) if heavy else wire.encode(key, entry)
         async with self._slot(), asyncio.timeout(self._most_seconds):
             now = await now_ms(self._client, name)
             waited_ms = int((self._monotonic() - fetched) * 1000)
             until_ms = now - waited_ms + entry.keep_ms
-            value = wire.encode(key, entry)
             if over is ANY:
                 reply = await self._client.set(name, value, pxat=until_ms)
             else:

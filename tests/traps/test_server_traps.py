@@ -107,20 +107,23 @@ async def test_t15_a_body_passes_as_it_was_sent_and_may_be_large() -> None:
         return web.Response(text=f"{request.headers.get('Content-Encoding')} {body[:5].decode()}")
 
     zipped = gzip.compress(b"query=up")
+    packed = b"\x28\xb5\x2f\xfd\x20\x08\x41\x00\x00query=up"  # zstd, which aiohttp undoes since it finds our library
     request = (
         b"POST / HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
     )
     large = b"query=" + b"a" * (2 << 20)
     async with naive(show) as port:
         assert parse(await raw(port, request % (len(zipped), zipped))).body == b"gzip query"
+        other = request.replace(b"gzip", b"zstd")
+        assert parse(await raw(port, other % (len(packed), packed))).body == b"zstd query"
         plain = request.replace(b"Content-Encoding: gzip\r\n", b"")
         assert parse(await raw(port, plain % (len(large), large))).status == 413
 
     bomb = gzip.compress(bytes(200 << 20), 1)
     async with Scripted(GOOD) as upstream, listening(source(upstream.url)) as millpond:
-        for body in (zipped, bomb):
-            assert await post(millpond, body, "Content-Encoding: gzip") == 200
-            assert upstream.requests[-1].headers["Content-Encoding"] == "gzip"
+        for body, coding in ((zipped, "gzip"), (bomb, "gzip"), (packed, "zstd"), (packed[:-1], "zstd")):
+            assert await post(millpond, body, f"Content-Encoding: {coding}") == 200
+            assert upstream.requests[-1].headers["Content-Encoding"] == coding
             assert upstream.requests[-1].body == body
         assert await post(millpond, large) == 200
         assert upstream.requests[-1].body == large

@@ -1,6 +1,7 @@
 """The Caching API as its clients use it, over HTTP."""
 
 import asyncio
+import gzip
 import io
 import json
 import re
@@ -247,6 +248,24 @@ async def test_a_large_body_is_refused(api: Admin, size: int) -> None:
     assert api.book.snapshot is before
     largest = b"{}".ljust(64 * 1024)
     assert (await ask(api, "POST", CACHE, data=largest, headers=headers))[0] == 200
+
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+CODED = {
+    "gzip": (gzip.compress(b"{}"), gzip.compress(bytes(50_000_000), 1)),
+    "zstd": (ZSTD + b"\x20\x02\x11\x00\x00{}", ZSTD + b"\x00\x40" + b"\x02\x00\x10\x00" * 400 + b"\x01\x00\x00"),
+}
+
+
+@pytest.mark.parametrize("coding", CODED)
+async def test_a_coded_body_is_undone_and_a_bomb_refused(api: Admin, coding: str) -> None:
+    """By aiohttp, which knows zstd where it finds the library that packs values in Redis."""
+    body, bomb = CODED[coding]
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    assert (await ask(api, "POST", CACHE, data=body, headers=headers))[0] == 200
+    before = api.book.snapshot
+    assert (await ask(api, "POST", CACHE, data=io.BytesIO(bomb), headers=headers))[0] == 413
+    assert api.book.snapshot is before
 
 
 @pytest.mark.parametrize("path", ["", "/enable", "/disable", "/clean"])

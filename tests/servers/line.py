@@ -7,8 +7,8 @@ from typing import Self
 
 class Line:
     """Listens on `port` and passes everything on to `server_port`. What the server says comes `delay_seconds` later; or,
-    where `noise` is set, each time the client has said something it hears that instead. What the client says and has
-    `held` in it waits until `released` is set."""
+    where `noise` is set, each time the client has said something it hears that instead. What the client says from `held`
+    on waits until `released` is set."""
 
     def __init__(self, port: int, server_port: int) -> None:
         self.port = port
@@ -41,6 +41,9 @@ class Line:
         back = asyncio.create_task(self._back(server_reader, client))
         while data := await _read(client_reader):
             if self.held is not None and self.held in data:
+                at = data.index(self.held)
+                server.write(data[:at])
+                data = data[at:]
                 self.holding.set()
                 await self.released.wait()
             if self.noise is not None:

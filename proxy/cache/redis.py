@@ -137,22 +137,19 @@ class RedisStore:
             return [Failed("open")] * len(keys)
         task = self._begin(self._read([self._name(key) for key in keys]))
         try:
-            values = await _within(self._read_seconds, task)
-            entries = await self._decode(keys, [value for value, _ in values])
+            found = await _within(self._read_seconds, task)
+            values = [value for value, _ in found]
+            heavy = sum(map(wire.unpacked_bytes, values)) >= _HEAVY_BYTES
+            entries = await asyncio.to_thread(self._decode, keys, values) if heavy else self._decode(keys, values)
         except Exception as error:  # of this protocol no call raises, whatever Redis says
             return [Failed(self._fault("get", error))] * len(keys)
         self._succeeded("get")
-        return [self._told(*found) for found in zip(entries, values, strict=True)]
+        return [self._told(entry, *stored) for entry, stored in zip(entries, found, strict=True)]
 
-    async def _decode(self, keys: Sequence[Key], values: Sequence[bytes]) -> list[Entry | None]:
-        def decode() -> list[Entry | None]:
-            return [wire.decode(key, value, self._max_value_bytes) for key, value in zip(keys, values, strict=True)]
+    def _decode(self, keys: Sequence[Key], values: Sequence[bytes]) -> list[Entry | None]:
+        return [wire.decode(key, value, self._max_value_bytes) for key, value in zip(keys, values, strict=True)]
 
-        heavy = sum(map(wire.unpacked_bytes, values)) >= _HEAVY_BYTES
-        return await asyncio.to_thread(decode) if heavy else decode()
-
-    def _told(self, entry: Entry | None, stored: tuple[bytes, int]) -> Lookup:
-        value, left_ms = stored
+    def _told(self, entry: Entry | None, value: bytes, left_ms: int) -> Lookup:
         if not value or left_ms == _EXPIRED:
             return ABSENT
         version = value[: wire.HEAD_BYTES]

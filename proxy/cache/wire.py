@@ -28,6 +28,7 @@ _HEAD = struct.Struct(">2sBB32sQQQQI")
 _CRC = struct.Struct(">I")
 _MAGIC = b"MP"
 _VERSION = 2
+_CODING_AT = 3
 _CODINGS = ("identity", "gzip", "deflate", "x-gzip")
 _PACKED = len(_CODINGS)
 """In the place of a coding: identity, and packed."""
@@ -82,10 +83,10 @@ def decode(key: Key, value: bytes, limit_bytes: int) -> Entry | None:
 
 def unpacked_bytes(value: bytes) -> int:
     """How much `decode` may have to unpack: 0 for what is not packed."""
-    if len(value) < HEAD_BYTES:
+    if len(value) < HEAD_BYTES or value[_CODING_AT] != _PACKED:
         return 0
-    _, _, coding, _, _, _, _, length, _ = _HEAD.unpack_from(value)
-    return int(length) if coding == _PACKED else 0
+    length: int = _HEAD.unpack_from(value)[-2]
+    return length
 
 
 def _unpack(packed: memoryview, length: int) -> bytes | None:

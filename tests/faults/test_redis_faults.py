@@ -8,6 +8,9 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis as Client
 
+from proxy.cache import wire
+from proxy.core.model import Key
+
 from ..servers.counting import Counting
 from ..servers.millpond import Millpond
 from ..servers.valkey import Valkey, redis_binary
@@ -271,7 +274,10 @@ async def _name_of(bench: Bench, client: Client, target: str) -> str:
     assert await bench.load.ask(target) == "MISS"
     for name in set(await names(client)) - before:
         value = await client.get(name)
-        if isinstance(value, bytes) and target.encode() in value:
+        *_, uid, generation, digest = name.split(":")
+        key = Key(uid=uid, generation=generation, digest=bytes.fromhex(digest))
+        entry = wire.decode(key, value, 1 << 20) if isinstance(value, bytes) else None
+        if entry is not None and target.encode() in entry.body:
             return name
     raise AssertionError("it was not kept")
 

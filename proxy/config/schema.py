@@ -128,6 +128,15 @@ class Identity(Section, frozen=True):
     keep: tuple[str, ...] = ()
 
 
+class Delta(Section, frozen=True):
+    """Range queries answered from what is known of their points. `enabled` null: by the source's type."""
+
+    enabled: bool | None = None
+    freshness_ms: Duration = field(default=Duration(10 * MINUTE), name="freshness")  # younger points may still change
+    settled_ttl_ms: Duration = field(default=Duration(24 * 60 * MINUTE), name="settled_ttl")
+    align: bool = False  # moves ranges to whole steps, and so the times in the answers
+
+
 class Source(Section, frozen=True):
     """A data source. `uid` is unique in the file."""
 
@@ -146,6 +155,7 @@ class Source(Section, frozen=True):
     max_concurrent: int = 64
     queue_timeout_ms: Duration = field(default=Duration(30 * SECOND), name="queue_timeout")  # as long as Grafana
     identity: Identity = Identity()
+    delta: Delta = Delta()
     honour_no_cache: bool = True  # a request's Cache-Control: no-cache or no-store bypasses
     policy: str = "ttl"  # ttl | http: also bounded by what the answer's own headers allow
     cacheable_posts: tuple[str, ...] = ()  # infinity: path patterns of POSTs that only read

@@ -7,25 +7,32 @@ from one parameter into the next. sha256 because a collision would show one tena
 from collections.abc import Iterable
 from hashlib import sha256
 
-from .model import Call, Pairs
+from .model import Pairs
 
 FORMAT = b"millpond 1"
 
 
-def digest(*, fingerprint: bytes, canonical_path: str, call: Call, identity: Pairs) -> bytes:
+def digest(
+    *, fingerprint: bytes, kind: str, canonical_path: str, call_parts: tuple[bytes, ...], identity: Pairs
+) -> bytes:
     """32 bytes. `fingerprint` stands for the source (`source_fingerprint`)."""
     parts = [
         FORMAT,
         fingerprint,
-        call.kind.encode(),
+        kind.encode(),
         _bytes(canonical_path),
-        b"%d" % len(call.parts),
-        *call.parts,
+        b"%d" % len(call_parts),
+        *call_parts,
     ]
     for name, value in identity:
         parts.append(_bytes(name))
         parts.append(_bytes(value))
     return _digest(parts)
+
+
+def chunk_digest(range_digest: bytes, number: int) -> bytes:
+    """Of one chunk of the range queries that `digest` made one of."""
+    return _digest((FORMAT, range_digest, b"%d" % number))
 
 
 def source_fingerprint(*parts: str) -> bytes:

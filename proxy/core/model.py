@@ -7,6 +7,8 @@ from re import Pattern
 
 from multidict import MultiMapping
 
+from .range_query import RangeQuery
+
 Headers = MultiMapping[str]
 """Header fields, looked up without regard to case; the order and the repetitions of the wire are kept."""
 
@@ -114,6 +116,8 @@ class Call:
     """At most this long, whatever the settings say (live state such as rules)."""
     keep_headers: tuple[str, ...] = ()
     """Lower-case names of answer headers to keep besides Content-Type."""
+    range: RangeQuery | None = None
+    """Where it may be answered from parts of other answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +150,8 @@ class Dialect:
     routes: tuple[Route, ...]
     noise: frozenset[str] = frozenset()
     """Lower-case request headers that cannot change this family's answers: cut from its cacheable calls."""
+    deltas: bool = False
+    """Whether range queries are answered by deltas unless the configuration says otherwise."""
 
     def route(self, method: str, canonical_path: str) -> Route | None:
         """The first row that matches."""

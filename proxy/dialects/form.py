@@ -74,7 +74,7 @@ def _parse(encoded: str) -> Parameters | None:
     for field in encoded.split("&"):
         if field:
             name, _, value = field.partition("=")
-            pairs.append((_decode(name), _decode(value)))
+            pairs.append((decode(name), decode(value)))
     return tuple(pairs)
 
 
@@ -118,7 +118,8 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _decode(text: str) -> str:
+def decode(text: str) -> str:
+    """A name or a value out of its escapes."""
     if "+" in text:
         text = text.replace("+", " ")
     if "%" not in text:

@@ -11,6 +11,9 @@ import msgspec
 from ..core.model import Answer, Call, Dialect, Judge, Kind, Pass, Read, Reason, Request
 from .accept import JSON, accept_class
 from .form import read_keyed
+from .matrix_json import PROMETHEUS_MATRIX
+from .promql import sliceable
+from .range_query import RangeReader, Seconds
 from .replies import decode
 from .tables import routes
 from .times import is_absolute
@@ -20,6 +23,12 @@ SINGLE = frozenset(
     "partial_response max_source_resolution explain analyze".split()
 )
 SETS = frozenset(("match[]", "replicaLabels[]", "storeMatch[]"))
+SLICED = frozenset(
+    "query start end step timeout lookback_delta dedup partial_response max_source_resolution engine "
+    "replicaLabels[]".split()
+)
+"""The parameters of a range query that act on each of its points alike."""
+TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 PREFIX = r"(?:/(?!(?:-|api|admin|delete|insert|internal|metrics|snapshot)/)[A-Za-z0-9._~:-]+){0,8}(?:/api/prom)?"
 """Mimir, Cortex and Thanos serve the API below any prefix, VictoriaMetrics and Google below a tenant's. It is part of
 the key with the rest of the path. Not below what takes data in or deletes it (Pushgateway's `/metrics/job/…`)."""
@@ -79,8 +88,11 @@ def reader(
     times: tuple[str, ...] = (),
     cap_ms: int | None = None,
     judge: Judge = judge,
+    ranges: RangeReader | None = None,
 ) -> Read:
-    """`times` must be there and absolute, or the answer depends on the moment of asking."""
+    """`times` must be there and absolute, or the answer depends on the moment of asking. `ranges` reads those whose
+    answers are series over a grid.
+    """
 
     def read(request: Request) -> Call | Pass:
         if accept_class(request.headers) != JSON:
@@ -95,7 +107,8 @@ def reader(
             return Pass(reason=Reason.NOW)
         if not all(is_absolute(given.get(name)) for name in times):
             return Pass(reason=Reason.NOW)
-        return Call(kind=kind, parts=form.parts, judge=judge, ttl_cap_ms=cap_ms)
+        query = ranges.read(request, form) if ranges is not None else None
+        return Call(kind=kind, parts=form.parts, judge=judge, ttl_cap_ms=cap_ms, range=query)
 
     return read
 
@@ -103,7 +116,19 @@ def reader(
 _RESOURCE = reader(Kind.RESOURCE)
 _SHORT = reader(Kind.RESOURCE, cap_ms=SHORT_MS)
 _STATISTICS = reader(Kind.RESOURCE, cap_ms=SHORT_MS, judge=judge_bare)
-_RANGE = reader(Kind.QUERY, times=("start", "end"))
+_EXEMPLARS = reader(Kind.QUERY, times=("start", "end"))
+_RANGE = reader(
+    Kind.QUERY,
+    times=("start", "end"),
+    ranges=RangeReader(
+        codec=PROMETHEUS_MATRIX,
+        times=Seconds(),
+        sliceable=sliceable,
+        parameters=SLICED,
+        sets=SETS,
+        requires={"dedup": TRUE},
+    ),
+)
 _INSTANT = reader(Kind.QUERY, times=("time",))
 
 PROMETHEUS = Dialect(
@@ -112,9 +137,9 @@ PROMETHEUS = Dialect(
         (
             ("query_range", "GET POST", "/api/v1/query_range", _RANGE),
             ("query", "GET POST", "/api/v1/query", _INSTANT),
-            ("query_exemplars", "GET POST", "/api/v1/query_exemplars", _RANGE),
+            ("query_exemplars", "GET POST", "/api/v1/query_exemplars", _EXEMPLARS),
             ("explain", "GET POST", "/api/v1/(?:query_)?explain", _INSTANT),
-            ("explain_range", "GET POST", "/api/v1/query_range_explain", _RANGE),
+            ("explain_range", "GET POST", "/api/v1/query_range_explain", _EXEMPLARS),
             ("labels", "GET POST", "/api/v1/labels", _RESOURCE),
             ("label_values", "GET", "/api/v1/label/[^/]+/values", _RESOURCE),
             ("series", "GET POST", "/api/v1/series", _RESOURCE),
@@ -128,4 +153,5 @@ PROMETHEUS = Dialect(
         ),
         prefix=PREFIX,
     ),
+    deltas=True,
 )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from ..core import codings
 from ..core.model import Entry, Headers, Pairs
 from ..upstream.response import Response
+from .delta import Assembled
 from .exchange import Payload
 from .flight import Whole
 
@@ -18,6 +19,12 @@ def from_entry(entry: Entry, age_ms: int, *, accepts_gzip: bool, limit_bytes: in
     body, coding = _recode(entry.body, entry.encoding, accepts_gzip=accepts_gzip, limit_bytes=limit_bytes)
     headers = (*entry.headers, *coding, ("Vary", "Accept-Encoding"), ("Age", str(age_ms // 1000)))
     return Payload(status=200, headers=headers, body=body, length_bytes=len(body))
+
+
+def from_parts(assembled: Assembled) -> Payload:
+    age = () if assembled.fetched else (("Age", str(assembled.age_ms // 1000)),)
+    headers = (*assembled.headers, ("Vary", "Accept-Encoding"), *age)
+    return Payload(status=200, headers=headers, body=assembled.body, length_bytes=len(assembled.body))
 
 
 def from_whole(whole: Whole, *, accepts_gzip: bool, limit_bytes: int, joined: bool) -> Payload:

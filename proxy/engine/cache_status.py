@@ -1,5 +1,7 @@
 """Cache-Status (RFC 9211): what the cache did, and why, in words that a person debugging a dashboard understands."""
 
+from collections.abc import Sequence
+
 from ..core.model import Reason
 
 _DIRECT_METHOD = frozenset((Reason.METHOD,))
@@ -22,10 +24,17 @@ def bypassed(reason: Reason) -> str:
     return f"millpond; fwd={forward}; detail={reason}"
 
 
+def partial(fetched: Sequence[tuple[int, int]], *, stored: bool, collapsed: bool, detail: str | None) -> str:
+    """Some points were known. `fetched` are the ranges, in ms, that the source was asked for: in the detail in seconds."""
+    ranges = ",".join(f"{first_ms / 1000:.15g}..{last_ms / 1000:.15g}" for first_ms, last_ms in fetched)
+    told = f"{ranges} {detail}" if detail else ranges
+    return forwarded("partial", status=200, stored=stored, collapsed=collapsed, detail=f'"{told}"')
+
+
 def forwarded(
     why: str, *, status: int | None, stored: bool = False, collapsed: bool = False, detail: str | None = None
 ) -> str:
-    """`why` is RFC 9211's `uri-miss` or `stale`; `status` the source's own, None where none came."""
+    """`why` is RFC 9211's `uri-miss`, `stale` or `partial`; `status` the source's own, None where none came."""
     parts = [f"millpond; fwd={why}"]
     if status is not None:
         parts.append(f"fwd-status={status}")

@@ -7,18 +7,21 @@ shared, is handed over open, to be streamed.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..cache.store import Store
 from ..core import codings, policy
-from ..core.model import Answer, Call, Entry, Headers, Pairs, Reason
+from ..core.model import Answer, Entry, Headers, Judge, Pairs, Reason
 from ..errors import UpstreamError
 from ..settings.book import Book
+from ..settings.model import SourceSettings
 from ..telemetry.metrics import Metrics
+from ..upstream.client import Outgoing
 from .flight import Broken, Landed, Open, Whole
 from .plan import Lookup, call_ttl_ms
 from .source import SourceRuntime
 
-_OFF_THE_LOOP_BYTES = 256 * 1024
+OFF_THE_LOOP_BYTES = 256 * 1024
 """From here on decoding and judging take milliseconds: they are done in a thread."""
 
 
@@ -37,29 +40,40 @@ class Fetcher:
         self._monotonic = monotonic
 
     async def land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
-        """Never raises for what a source can do."""
+        """Ask for the whole answer and keep it. Never raises for what a source can do."""
         with source.upstream.in_use:
-            return await self._land(source, lookup)
+            landed = await self.ask(
+                source, lookup.outgoing, judge=lookup.call.judge, limit_bytes=source.limits.max_value_bytes
+            )
+            return await self.keep(source, lookup, landed)
 
-    async def _land(self, source: SourceRuntime, lookup: Lookup) -> Landed:
+    async def ask(self, source: SourceRuntime, outgoing: Outgoing, *, judge: Judge, limit_bytes: int) -> Landed:
+        """What the source answers; `judge` looks at a whole 200. Nothing is stored. The caller uses the upstream."""
         began = self._monotonic()
         try:
-            landed = await self._collect(source, lookup)
+            landed = await self._collect(source, outgoing, judge, limit_bytes)
         except UpstreamError as error:
             return Broken(error)
         if _belies_its_coding(landed):
             return Broken(source.upstream.not_as_coded())
         seconds = self._monotonic() - began
         self._metrics.upstream(uid=source.config.uid, seconds=seconds)
+        return replace(landed, fetch_ms=int(seconds * 1000)) if isinstance(landed, Whole) else landed
+
+    async def keep(self, source: SourceRuntime, lookup: Lookup, landed: Landed) -> Landed:
+        """The same, stored if it may be, or saying why it is not."""
+        if isinstance(landed, Broken):
+            return landed
         if isinstance(landed, Whole) and landed.refusal is None:
-            landed = await self._keep(source, lookup, landed, fetch_ms=int(seconds * 1000))
+            landed = await self._keep(source, lookup, landed)
         if landed.refusal is not None:
             self._metrics.not_stored(uid=source.config.uid, reason=landed.refusal)
         return landed
 
-    async def _collect(self, source: SourceRuntime, lookup: Lookup) -> Whole | Open:
-        max_value_bytes = source.limits.max_value_bytes
-        response = await source.upstream.fetch(lookup.outgoing)
+    async def _collect(
+        self, source: SourceRuntime, outgoing: Outgoing, judge: Judge, max_value_bytes: int
+    ) -> Whole | Open:
+        response = await source.upstream.fetch(outgoing)
         refusal = policy.head_refusal(response.status, response.headers, source.rules)
         chunks = response.chunks()
         prefix: list[bytes] = []
@@ -87,12 +101,18 @@ class Fetcher:
             encoding=codings.coding_of(response.headers),
             refusal=refusal,
         )
-        return whole if refusal is not None else await _judge(lookup.call, whole, max_value_bytes)
+        return whole if refusal is not None else await _judge(judge, whole, max_value_bytes)
 
-    async def _keep(self, source: SourceRuntime, lookup: Lookup, whole: Whole, *, fetch_ms: int) -> Whole:
-        """Store under the settings of now: what was cleaned, disabled or cut short meanwhile binds already."""
-        settings = self._book.snapshot.sources.get(source.config.uid)
+    def settings_in_force(self, lookup: Lookup) -> SourceSettings | None:
+        """Those of now: what was cleaned, disabled or cut short meanwhile binds already. None: nothing may be stored."""
+        settings = self._book.snapshot.sources.get(lookup.key.uid)
         if settings is None or settings.generation != lookup.key.generation or not settings.config.enabled:
+            return None
+        return settings
+
+    async def _keep(self, source: SourceRuntime, lookup: Lookup, whole: Whole) -> Whole:
+        settings = self.settings_in_force(lookup)
+        if settings is None:
             return whole.refused(Reason.GENERATION)
         ttl_ms = min(lookup.ttl_ms, call_ttl_ms(settings, lookup.call))
         if source.config.policy == "http":
@@ -108,7 +128,7 @@ class Fetcher:
             body=whole.body,
             ttl_ms=ttl_ms,
             keep_ms=ttl_ms + max(source.config.stale_while_revalidate_ms, source.config.stale_if_error_ms),
-            fetch_ms=fetch_ms,
+            fetch_ms=whole.fetch_ms,
         )
         if not await self._store.put(lookup.key, entry):
             return whole.refused(Reason.STORE)
@@ -116,13 +136,13 @@ class Fetcher:
         return whole
 
 
-async def _judge(call: Call, whole: Whole, max_value_bytes: int) -> Whole:
-    if len(whole.body) < _OFF_THE_LOOP_BYTES:
-        return whole.refused(body_refusal(call, whole, max_value_bytes))
-    return whole.refused(await asyncio.to_thread(body_refusal, call, whole, max_value_bytes))
+async def _judge(judge: Judge, whole: Whole, max_value_bytes: int) -> Whole:
+    if len(whole.body) < OFF_THE_LOOP_BYTES:
+        return whole.refused(body_refusal(judge, whole, max_value_bytes))
+    return whole.refused(await asyncio.to_thread(body_refusal, judge, whole, max_value_bytes))
 
 
-def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | None:
+def body_refusal(judge: Judge, whole: Whole, max_value_bytes: int) -> Reason | None:
     """Why a whole 200 may not be stored, by its body. Undoing its coding proves that it is neither cut nor lying."""
     if not whole.body:
         return Reason.EMPTY
@@ -133,7 +153,7 @@ def body_refusal(call: Call, whole: Whole, max_value_bytes: int) -> Reason | Non
         case bytes():
             if not body:
                 return Reason.EMPTY
-            return call.judge(Answer(status=whole.status, headers=whole.headers, body=body))
+            return judge(Answer(status=whole.status, headers=whole.headers, body=body))
 
 
 def _belies_its_coding(landed: Landed) -> bool:

@@ -7,24 +7,27 @@ that cannot be kept would serialise them (Varnish learned that first). A failure
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from ..core.model import Headers, Key, Reason
+from ..core.model import Headers, Reason
 from ..errors import UpstreamError
 from ..upstream.response import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """The whole answer as it came: `body` is in `encoding`. `refusal` is why it was not stored, or None."""
+    """The whole answer as it came: `body` is in `encoding`. `refusal` is why it is not stored, or None. `fetch_ms` is what
+    the source took.
+    """
 
     status: int
     headers: Headers
     body: bytes
     encoding: str
     refusal: Reason | None
+    fetch_ms: int = 0
 
     def refused(self, refusal: Reason | None) -> Self:
         return replace(self, refusal=refusal)
@@ -54,21 +57,24 @@ class Broken:
 
 Landed = Whole | Open | Broken
 
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
-class Flight:
+
+class Flight(Generic[T]):
     """One fetch and those who wait for it."""
 
-    def __init__(self, fetch: Awaitable[Landed]) -> None:
+    def __init__(self, fetch: Awaitable[T]) -> None:
         self._waiters = 0
         self._task = asyncio.ensure_future(fetch)
         self._task.add_done_callback(self._close_unclaimed)
         self._closing: asyncio.Task[None] | None = None
 
     @property
-    def task(self) -> asyncio.Future[Landed]:
+    def task(self) -> asyncio.Future[T]:
         return self._task
 
-    async def land(self) -> Landed:
+    async def land(self) -> T:
         """Wait for the answer. An Open one is the caller's if `claimed` was still False; set it before any await."""
         self._waiters += 1
         try:
@@ -78,7 +84,7 @@ class Flight:
             # Looked at a turn later: whoever was woken together with this waiter may claim it first.
             asyncio.get_running_loop().call_soon(self._close_unclaimed, self._task)
 
-    def _close_unclaimed(self, task: asyncio.Future[Landed]) -> None:
+    def _close_unclaimed(self, task: asyncio.Future[T]) -> None:
         if self._waiters or not task.done() or task.cancelled() or task.exception() is not None:
             return
         landed = task.result()
@@ -87,13 +93,13 @@ class Flight:
             self._closing = asyncio.ensure_future(landed.response.aclose())
 
 
-class Flights:
+class Flights(Generic[K, T]):
     """The fetches in flight, by key. The generation is in the key: nobody joins a fetch that a clean has outdated."""
 
     def __init__(self) -> None:
-        self._flights: dict[Key, Flight] = {}
+        self._flights: dict[K, Flight[T]] = {}
 
-    def join(self, key: Key, fetch: Callable[[], Awaitable[Landed]]) -> tuple[Flight, bool]:
+    def join(self, key: K, fetch: Callable[[], Awaitable[T]]) -> tuple[Flight[T], bool]:
         """The flight for `key`, and whether it was there before."""
         flight = self._flights.get(key)
         if flight is not None:

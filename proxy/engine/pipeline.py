@@ -1,7 +1,7 @@
 """The life of a request: classify, key, settings, look up; then a hit, or a fetch that is perhaps stored; the answer.
 
-Decisions are made elsewhere and are pure; here they are performed. Deltas will join between the look-up and the fetch,
-for the calls whose dialect can clip and merge.
+Decisions are made elsewhere and are pure; here they are performed. Range queries that may be answered from parts of other
+answers take another way between the look-up and the answer (`engine.delta`), and come back where they may not.
 """
 
 import time
@@ -10,17 +10,21 @@ from typing import assert_never
 
 from ..cache.store import Absent, Failed, Found, Store
 from ..core import policy
-from ..core.model import Entry, Reason, XCache
+from ..core.model import Entry, Key, Reason, XCache
 from ..errors import NotFound, UpstreamError
 from ..settings.book import Book
 from ..telemetry.metrics import Metrics
 from . import answers, cache_status
+from .delta import Assembled, Deltas
 from .exchange import Incoming, Payload, Reply
 from .fetch import Fetcher
 from .flight import Broken, Flight, Flights, Landed, Open, Whole
-from .plan import Lookup, PassThrough, plan
+from .parts import Declined
+from .plan import Lookup, PassThrough, Ranged, plan
+from .remembered import Remembered
 from .source import SourceRuntime
-from .uncacheable import Uncacheable
+
+_UNCACHEABLE_SECONDS = 60.0
 
 
 class Pipeline:
@@ -33,13 +37,15 @@ class Pipeline:
         store: Store,
         metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._book = book
         self._store = store
         self._metrics = metrics
-        self._flights = Flights()
-        self._uncacheable = Uncacheable(monotonic)
+        self._flights: Flights[Key, Landed] = Flights()
+        self._uncacheable: Remembered[Key] = Remembered(monotonic, seconds=_UNCACHEABLE_SECONDS)
         self._fetcher = Fetcher(book=book, store=store, metrics=metrics, monotonic=monotonic)
+        self._deltas = Deltas(store=store, fetcher=self._fetcher, metrics=metrics, monotonic=monotonic, now_ms=now_ms)
 
     async def answer(self, source: SourceRuntime, incoming: Incoming) -> Reply:
         """Raises NotFound for a source without settings: one that a reload took away a moment ago."""
@@ -57,6 +63,7 @@ class Pipeline:
 
     async def close(self) -> None:
         await self._flights.close()
+        await self._deltas.close()
 
     async def _pass(self, source: SourceRuntime, step: PassThrough) -> Reply:
         return Reply(
@@ -71,6 +78,39 @@ class Pipeline:
     async def _look_up(self, source: SourceRuntime, lookup: Lookup) -> Reply:
         if lookup.key in self._uncacheable:
             return await self._own_way(source, lookup, Reason.REMEMBERED)
+        if lookup.ranged is None or not self._deltas.take(lookup.ranged):
+            return await self._look_up_whole(source, lookup, None)
+        if lookup.ranged.query.grid.is_regular:
+            return await self._look_up_parts(source, lookup, lookup.ranged)
+        return await self._look_up_whole(source, lookup, lookup.ranged)
+
+    async def _look_up_parts(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> Reply:
+        outcome, joined = await self._deltas.answer(source, lookup, ranged)
+        match outcome:
+            case Assembled():
+                return self._assembled(source, lookup, outcome, joined=joined)
+            case Declined(failed=failed):
+                return await self._fetch(source, lookup, "uri-miss", XCache.ERROR if failed else XCache.MISS)
+            case _:
+                return await self._landed(source, lookup, outcome, "uri-miss", XCache.MISS, joined=joined)
+
+    def _assembled(self, source: SourceRuntime, lookup: Lookup, assembled: Assembled, *, joined: bool) -> Reply:
+        payload = answers.from_parts(assembled)
+        if not assembled.fetched:
+            self._metrics.saved(uid=source.config.uid, seconds=assembled.saved_ms / 1000)
+            return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=assembled.ttl_left_ms))
+        status = cache_status.partial(
+            assembled.fetched,
+            stored=assembled.refusal is None,
+            collapsed=joined,
+            detail=assembled.refusal,
+        )
+        return _reply(lookup, payload, XCache.MISS, status, assembled.refusal)
+
+    async def _look_up_whole(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged | None) -> Reply:
+        """`ranged`: on a grid that nobody aligned to, and so only answered from parts when it is asked again: else every
+        request of a client that does not align would fill the store with parts that nobody asks for.
+        """
         found = await self._store.get(lookup.key)
         match found:
             case Found(entry, age_ms):
@@ -84,6 +124,8 @@ class Pipeline:
                     return await self._fetch_or_stale(source, lookup, entry, age_ms, -stale_ms)
                 return await self._fetch(source, lookup, "stale", XCache.MISS)
             case Absent():
+                if ranged is not None and self._deltas.is_known(ranged):
+                    return await self._look_up_parts(source, lookup, ranged)
                 return await self._fetch(source, lookup, "uri-miss", XCache.MISS)
             case Failed():
                 return await self._fetch(source, lookup, "uri-miss", XCache.ERROR)
@@ -116,7 +158,7 @@ class Pipeline:
             self._metrics.coalesced(uid=source.config.uid)
         return await flight.land(), joined
 
-    def _fly(self, source: SourceRuntime, lookup: Lookup) -> tuple[Flight, bool]:
+    def _fly(self, source: SourceRuntime, lookup: Lookup) -> tuple[Flight[Landed], bool]:
         return self._flights.join(lookup.key, lambda: self._fetcher.land(source, lookup))
 
     async def _landed(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from ..core import paths, policy
 from ..core.codings import accepts_gzip
+from ..core.extents import Lives
 from ..core.headers import pass_headers, sort_headers
-from ..core.key import digest
+from ..core.key import chunk_digest, digest
 from ..core.model import Call, Key, Kind, Pairs, Pass, Reason, Request, Route
+from ..core.range_query import RangeQuery
 from ..settings.model import SourceSettings
 from ..upstream.client import Outgoing
 from .exchange import Incoming
@@ -17,6 +19,26 @@ from .source import SourceRuntime
 
 _READS = frozenset((Reason.HEALTH, Reason.NOW))
 """What a dialect refuses although it knows it for a read: it may be asked again on a fresh connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranged:
+    """A range query that may be answered from chunks. `digest` identifies it but for its range."""
+
+    query: RangeQuery
+    uid: str
+    generation: str
+    digest: bytes
+    lives: Lives
+    freshness_ms: int
+
+    @property
+    def key(self) -> Key:
+        """Of all its ranges together: nothing is stored under it."""
+        return Key(uid=self.uid, generation=self.generation, digest=self.digest)
+
+    def chunk_key(self, number: int) -> Key:
+        return Key(uid=self.uid, generation=self.generation, digest=chunk_digest(self.digest, number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +51,31 @@ class Lookup:
     ttl_ms: int
     accepts_gzip: bool
     method: str
-    target: str
+    path: str
+    query: str
     forward: Pairs
     body: bytes
+    ranged: Ranged | None = None
 
     @property
     def outgoing(self) -> Outgoing:
         """Made when it is asked for: a hit asks nobody."""
+        return self._outgoing(_target(self.path, self.query), self.body, gzip=self.accepts_gzip)
+
+    def narrowed(self, query: RangeQuery, first: int, last: int) -> Outgoing:
+        """The same request for the points `first` to `last`. Their answer is taken apart, so no coding is asked for: the
+        source would spend more on it than the line does on a few points.
+        """
+        grid = query.grid
+        narrowed = query.narrow(grid.time_ms(first), grid.time_ms(last))
+        return self._outgoing(_target(self.path, narrowed.query), narrowed.body, gzip=False)
+
+    def _outgoing(self, target: str, body: bytes, *, gzip: bool) -> Outgoing:
         return Outgoing(
             method=self.method,
-            target=self.target,
-            headers=_read_headers(self.forward, gzip=self.accepts_gzip, has_body=self.method != "GET"),
-            body=self.body,
+            target=target,
+            headers=_read_headers(self.forward, gzip=gzip, has_body=self.method != "GET"),
+            body=body,
             read_only=True,
             bounded=True,
         )
@@ -85,18 +120,55 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
             generation=settings.generation,
             digest=digest(
                 fingerprint=source.fingerprint,
+                kind=call.kind,
                 canonical_path=canonical_path,
-                call=call,
+                call_parts=call.parts,
                 identity=sorted_headers.identity,
             ),
         ),
         ttl_ms=call_ttl_ms(settings, call),
         accepts_gzip=accepts_gzip(incoming.headers.get("Accept-Encoding")),
         method=incoming.method,
-        target=_target(incoming),
+        path=incoming.path,
+        query=incoming.query,
         forward=sorted_headers.forward,
         body=body,
+        ranged=_ranged(source, settings, canonical_path, call, sorted_headers.identity),
     )
+
+
+def _ranged(
+    source: SourceRuntime, settings: SourceSettings, canonical_path: str, call: Call, identity: Pairs
+) -> Ranged | None:
+    if call.range is None or not source.deltas:
+        return None
+    delta = source.config.delta
+    query = call.range.aligned() if delta.align else call.range
+    if query.starts_between:
+        return None
+    how = b"%d %d %d" % (*query.grid, delta.freshness_ms)  # what is settled is stored as such
+    return Ranged(
+        query=query,
+        uid=source.config.uid,
+        generation=settings.generation,
+        digest=digest(
+            fingerprint=source.fingerprint,
+            kind="range",
+            canonical_path=canonical_path,
+            call_parts=(how, *query.parts),
+            identity=identity,
+        ),
+        lives=lives(source, settings, call),
+        freshness_ms=delta.freshness_ms,
+    )
+
+
+def lives(source: SourceRuntime, settings: SourceSettings, call: Call) -> Lives:
+    """How long points live under these settings."""
+    settled_ms: int = source.config.delta.settled_ttl_ms
+    if settings.max_ttl_ms > 0:
+        settled_ms = min(settled_ms, settings.max_ttl_ms)
+    return Lives(young_ms=call_ttl_ms(settings, call), settled_ms=settled_ms)
 
 
 def call_ttl_ms(settings: SourceSettings, call: Call) -> int:
@@ -144,7 +216,7 @@ def _pass(
 ) -> PassThrough:
     outgoing = Outgoing(
         method=incoming.method,
-        target=_target(incoming),
+        target=_target(incoming.path, incoming.query),
         headers=pass_headers(incoming.headers, source.rules),
         body=incoming.stream(),
         read_only=read_only and reason is not Reason.METHOD,  # its headers may name another than its line
@@ -152,8 +224,8 @@ def _pass(
     return PassThrough(reason=reason, outgoing=outgoing, route=route.name if route else "", kind=kind)
 
 
-def _target(incoming: Incoming) -> str:
-    return f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
+def _target(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
 
 
 def _read_headers(forward: Pairs, *, gzip: bool, has_body: bool) -> Pairs:

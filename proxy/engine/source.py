@@ -11,15 +11,20 @@ from ..dialects.registry import dialect_for
 from ..upstream.client import Upstream
 
 _MB = 1024 * 1024
+_RANGE_VALUES = 4
+"""A range query's answer may be as large as so many values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the configuration says for all sources. `max_body_bytes` bounds a request that is read to be classified."""
+    """What the configuration says for all sources. `max_body_bytes` bounds a request that is read to be classified.
+    `max_range_bytes` bounds an answer that is held to be cut into chunks, each of which may be as large as a value.
+    """
 
     enabled: bool
     max_value_bytes: int
     max_body_bytes: int
+    max_range_bytes: int
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -27,6 +32,7 @@ class Limits:
             enabled=config.caching.enabled,
             max_value_bytes=int(config.caching.max_value_mb * _MB),
             max_body_bytes=int(config.server.max_request_body_mb * _MB),
+            max_range_bytes=_RANGE_VALUES * config.caching.max_value_bytes,
         )
 
 
@@ -38,6 +44,7 @@ class SourceRuntime:
     rules: HeaderRules
     fingerprint: bytes
     upstream: Upstream
+    deltas: bool
 
     @classmethod
     def of(cls, config: Source, limits: Limits, upstream: Upstream) -> Self:
@@ -59,7 +66,15 @@ class SourceRuntime:
             rules=rules,
             fingerprint=_fingerprint(config),
             upstream=upstream,
+            deltas=_has_deltas(config, dialect),
         )
+
+
+def _has_deltas(config: Source, dialect: Dialect) -> bool:
+    """Not where each answer's own headers say how long it lives: parts of several have no headers."""
+    if config.policy != "ttl":
+        return False
+    return dialect.deltas if config.delta.enabled is None else config.delta.enabled
 
 
 def _fingerprint(config: Source) -> bytes:

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from .. import __version__
 from ..core.model import Kind, Reason, XCache
+from ..core.range_query import Flaw
 
 _GRAFANA_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100)
 disable_created_metrics()  # type: ignore[no-untyped-call]  # not annotated; a series for the birth of each series helps nobody
@@ -67,6 +68,16 @@ class Metrics:
             "Time that sources would have taken to answer the hits.",
             "datasource_uid",
         )
+        self._points = counter(
+            "delta_points_total",
+            "Points of range queries, by where they came from: a point is one step, however many series it has.",
+            *("datasource_uid", "origin"),
+        )
+        self._unfit = counter(
+            "delta_unfit_answers_total",
+            "Answers that were not what was asked: the source is out of deltas for some minutes.",
+            *("datasource_uid", "flaw"),
+        )
         self._upstream_seconds = histogram(
             "upstream_fetch_duration_seconds", "Time to fetch an answer that may be cached.", "datasource_uid"
         )
@@ -87,6 +98,9 @@ class Metrics:
         # prometheus_client looks a child up under a lock and by str() of each label: remembered, it costs a dict get.
         self._answered_children = cache(self._children)
         self._saved_child: Callable[[str], Counter] = cache(lambda uid: self._saved.labels(uid))
+        self._points_children: Callable[[str], tuple[Counter, Counter]] = cache(
+            lambda uid: (self._points.labels(uid, "cache"), self._points.labels(uid, "source"))
+        )
 
     def answered(
         self,
@@ -153,6 +167,15 @@ class Metrics:
 
     def saved(self, *, uid: str, seconds: float) -> None:
         self._saved_child(uid).inc(seconds)
+
+    def points(self, *, uid: str, cached: int, fetched: int) -> None:
+        """A range query was answered by deltas."""
+        from_cache, from_source = self._points_children(uid)
+        from_cache.inc(cached)
+        from_source.inc(fetched)
+
+    def unfit(self, *, uid: str, flaw: Flaw) -> None:
+        self._unfit.labels(uid, flaw).inc()
 
     def store_failed(self, *, operation: str, kind: str) -> None:
         self._store_errors.labels(operation, kind).inc()

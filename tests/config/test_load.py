@@ -150,7 +150,7 @@ def test_every_error_is_told_at_once(loading: Loading) -> None:
           - {uid: a b, url: ftp://x, cache: {enabled: perhaps, ttl_queries: 1y}, headers: {Host: x, X-A: 1}}
           - {url: http://u:p@x, policy: never, cacheable_posts: ["("], basic_auth: {password: x}}
           - {uid: c, url: http://x, max_concurrent: many, timeouts: {connect: 0s}, tls: {key_file: /nonexistent}}
-          - {uid: c, url: http://x, delta: {enabled: true}}
+          - {uid: c, url: http://x, deltas: {enabled: true}}
         telemetry: {log_level: loud}
         grafana: {url: http://grafana}
     """
@@ -185,7 +185,7 @@ def test_every_error_is_told_at_once(loading: Loading) -> None:
         "datasources[2].tls",
         "datasources[2].tls.key_file",
         "datasources[3].uid",
-        "datasources[3].delta",
+        "datasources[3].deltas",
         "telemetry.log_level",
         "grafana",
     }

@@ -19,7 +19,9 @@ def key(
     identity: Pairs = (),
 ) -> bytes:
     call = Call(kind=kind, parts=tuple(parts), judge=lambda answer: None)
-    return digest(fingerprint=fingerprint, canonical_path=path, call=call, identity=identity)
+    return digest(
+        fingerprint=fingerprint, kind=call.kind, canonical_path=path, call_parts=call.parts, identity=identity
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ from proxy.upstream.client import Upstream
 
 UID = "prom"
 TTL_MS = 60_000
-RANGE = "/api/v1/query_range"
-QUERY = "query=up&start=1&end=2&step=1"
+INSTANT = "/api/v1/query"
+QUERY = "query=up&time=1"
 SUCCESS = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
 
 Respond = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
@@ -86,7 +86,7 @@ class Ask:
     """An `Incoming`."""
 
     method: str = "GET"
-    path: str = RANGE
+    path: str = INSTANT
     query: str = QUERY
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
     body: bytes = b""

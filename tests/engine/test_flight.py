@@ -49,14 +49,14 @@ class Fetch:
         return await self.landing
 
 
-async def waiting(count: int, flights: Flights, fetch: Fetch) -> list[asyncio.Task[Landed]]:
+async def waiting(count: int, flights: Flights[Key, Landed], fetch: Fetch) -> list[asyncio.Task[Landed]]:
     tasks = [asyncio.create_task(flights.join(KEY, fetch)[0].land()) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_identical_misses_are_one_fetch() -> None:
-    flights, fetch = Flights(), Fetch()
+    flights, fetch = Flights[Key, Landed](), Fetch()
     tasks = await waiting(200, flights, fetch)
     fetch.landing.set_result(WHOLE)
     assert await asyncio.gather(*tasks) == [WHOLE] * 200
@@ -65,7 +65,7 @@ async def test_identical_misses_are_one_fetch() -> None:
 
 
 async def test_the_first_to_ask_leaves_and_the_others_get_the_answer() -> None:
-    flights, fetch = Flights(), Fetch()
+    flights, fetch = Flights[Key, Landed](), Fetch()
     leader, *followers = await waiting(3, flights, fetch)
     leader.cancel()
     await asyncio.sleep(0)
@@ -75,7 +75,7 @@ async def test_the_first_to_ask_leaves_and_the_others_get_the_answer() -> None:
 
 
 async def test_everyone_leaves_and_the_fetch_still_ends() -> None:
-    flights, fetch = Flights(), Fetch()
+    flights, fetch = Flights[Key, Landed](), Fetch()
     tasks = await waiting(2, flights, fetch)
     for task in tasks:
         task.cancel()
@@ -88,7 +88,7 @@ async def test_everyone_leaves_and_the_fetch_still_ends() -> None:
 
 
 async def test_a_failure_is_everybodys_and_the_next_call_fetches_anew() -> None:
-    flights, fetch = Flights(), Fetch()
+    flights, fetch = Flights[Key, Landed](), Fetch()
     broken = Broken(UpstreamError("prom does not answer", kind="connect"))
     tasks = await waiting(3, flights, fetch)
     fetch.landing.set_result(broken)
@@ -99,7 +99,7 @@ async def test_a_failure_is_everybodys_and_the_next_call_fetches_anew() -> None:
 
 
 async def test_an_open_answer_that_everyone_left_is_closed() -> None:
-    flights, fetch = Flights(), Fetch()
+    flights, fetch = Flights[Key, Landed](), Fetch()
     landed, response = open_answer()
     tasks = await waiting(2, flights, fetch)
     fetch.landing.set_result(landed)
@@ -135,7 +135,7 @@ async def test_an_open_answer_that_was_claimed_stays_open() -> None:
 
 
 async def test_close_ends_what_is_in_flight() -> None:
-    flights, fetch = Flights(), Fetch()
+    flights, fetch = Flights[Key, Landed](), Fetch()
     tasks = await waiting(1, flights, fetch)
     await flights.close()
     await asyncio.gather(*tasks, return_exceptions=True)

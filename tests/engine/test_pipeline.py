@@ -12,7 +12,7 @@ from proxy.config.schema import Caching, Duration
 from proxy.core.model import Entry, Key
 from proxy.errors import NotFound, UpstreamError
 
-from .stack import QUERY, RANGE, SUCCESS, TTL_MS, UID, Ask, having, running, success
+from .stack import INSTANT, QUERY, SUCCESS, TTL_MS, UID, Ask, having, running, success
 
 LABELS = Ask(path="/api/v1/labels", query="")
 
@@ -305,5 +305,5 @@ async def test_a_source_that_a_reload_took_away_is_not_found() -> None:
 async def test_get_and_post_of_the_same_call_share() -> None:
     async with running() as stack:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        post = Ask(method="POST", path=RANGE, query="", body=QUERY.encode(), headers=type(Ask().headers)(form))
+        post = Ask(method="POST", path=INSTANT, query="", body=QUERY.encode(), headers=type(Ask().headers)(form))
         assert [(await stack.ask()).x_cache, (await stack.ask(post)).x_cache] == ["MISS", "HIT"]

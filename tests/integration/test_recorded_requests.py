@@ -60,9 +60,10 @@ def test_the_second_time_is_a_hit_with_the_body_of_the_first(
     first, second = send(millpond.port, request), send(millpond.port, request)
 
     assert (first.status, first.decoded) == (direct.status, direct.decoded)
-    assert (second.status, second.body) == (first.status, first.body)
+    assert (second.status, second.decoded) == (first.status, first.decoded)
     assert second.headers["Content-Type"] == first.headers["Content-Type"] == direct.headers["Content-Type"]
-    assert second.headers["Content-Encoding"] == first.headers["Content-Encoding"]
+    in_parts = "query_range" in path.name and first.status == 200
+    assert second.headers["Content-Encoding"] == (None if in_parts else first.headers["Content-Encoding"])
     assert second.headers["Content-Length"] == str(len(second.body))
     if is_health_check(path):
         assert [first.x_cache, second.x_cache] == ["BYPASS", "BYPASS"]

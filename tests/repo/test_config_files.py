@@ -11,7 +11,7 @@ import yaml
 from proxy import cli
 from proxy.config.dump import plain
 from proxy.config.load import Flags, load
-from proxy.config.schema import BasicAuth, Config, Secret, Section, Source, SourceCache, Token
+from proxy.config.schema import BasicAuth, Config, Delta, Secret, Section, Source, SourceCache, Token
 
 from .tree import ROOT, relative, text
 
@@ -59,6 +59,7 @@ def test_what_is_in_lists_is_shown_whole_in_comments() -> None:
         "id": 1,  # has no default
         "cache": plain(SourceCache()) | {"ttl_queries": "5m", "ttl_resources": "5m"},  # caching.ttl
         "basic_auth": plain(BasicAuth(username="grafana")),
+        "delta": plain(Delta()) | {"enabled": True},  # by the type
     }
     assert source == defaults
     assert token.keys() == {field.encode_name for field in msgspec.structs.fields(Token)}

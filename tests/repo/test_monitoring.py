@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.app import App
 from proxy.config.schema import Config
 from proxy.core.model import Kind, Reason, XCache
+from proxy.core.range_query import Flaw
 from tests.servers.binaries import find
 from tests.servers.prometheus import Prometheus
 
@@ -42,6 +43,8 @@ def exposed() -> Mapping[str, frozenset[str]]:
     metrics.saved(uid="a", seconds=1)
     metrics.store_failed(operation="a", kind="b")
     metrics.settings_failed(kind="a")
+    metrics.points(uid="a", cached=1, fetched=1)
+    metrics.unfit(uid="a", flaw=Flaw.GRID)
     families = list(text_string_to_metric_families(metrics.exposition().decode()))
     named: dict[str, frozenset[str]] = {}
     for family in families:

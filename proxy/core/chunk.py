@@ -1,0 +1,152 @@
+"""A chunk: what is known of so many consecutive points of one query, as it is stored.
+
+    samples · names of the series · infos · ends of the runs · extents · counts
+
+Samples and label sets are the source's bytes; samples come first, so that the ends are offsets into the whole. The store
+around it checks whose chunk it is and that it is whole (`cache.wire`); what does not fit together here is no chunk all
+the same.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import gt
+
+import orjson
+
+from . import extents
+from .extents import Extent, Lives
+from .grid import Grid
+from .matrix import EMPTY, FLOAT_ENDS, HISTOGRAM_ENDS, Matrix, Stamps, join, runs
+
+POINTS = 256
+"""Of a chunk. A refresh rewrites one, so it should be short; a look-up reads all of a range, so there should be few."""
+
+_TAIL = struct.Struct("<III?HB")
+_EXTENT = struct.Struct("<qqqqB")
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """`extents` are sorted, disjoint, and within the chunk; every sample of `matrix` was asked by one of them, or by one
+    that has expired. `infos` are the source's remarks on any part.
+    """
+
+    extents: Sequence[Extent] = ()
+    matrix: Matrix = EMPTY
+    infos: Sequence[str] = ()
+
+    def aged(self, passed_ms: int) -> "Chunk":
+        return Chunk(extents=extents.aged(self.extents, passed_ms), matrix=self.matrix, infos=self.infos)
+
+    def with_part(self, part: "Part", new: Sequence[Extent], grid: Grid, stamps: Stamps) -> "Chunk":
+        """With `part` in place of whatever was known of its points; `new` are its extents."""
+        earlier, later = [], []
+        if self.extents and self.extents[0].first < part.first:
+            last = part.first - 1 if self.extents[-1].last >= part.first else None
+            earlier = [self.matrix.clipped(grid, None, last, stamps)]
+        if self.extents and self.extents[-1].last > part.last:
+            later = [self.matrix.clipped(grid, part.last + 1, None, stamps)]
+        return Chunk(
+            extents=extents.added(self.extents, new),
+            matrix=join([*earlier, part.matrix, *later]),
+            infos=sorted({*self.infos, *part.infos}),
+        )
+
+    def life_ms(self, lives: Lives) -> int:
+        """How long any of it may still answer."""
+        return max(map(lives.left_ms, self.extents), default=0)
+
+
+NOTHING = Chunk()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a source said of the points `first` to `last`."""
+
+    first: int
+    last: int
+    matrix: Matrix
+    infos: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+    def clipped(self, first: int, last: int, grid: Grid, stamps: Stamps) -> "Part":
+        """Of it, `first` to `last`, which are within it."""
+        matrix = self.matrix.clipped(
+            grid,
+            first if first > self.first else None,
+            last if last < self.last else None,
+            stamps,
+        )
+        return Part(first=first, last=last, matrix=matrix, infos=self.infos, warnings=self.warnings)
+
+
+def number_of(index: int) -> int:
+    """Of the chunk that holds a point."""
+    return index // POINTS
+
+
+def bounds(number: int) -> tuple[int, int]:
+    """The first and the last index of a chunk."""
+    return number * POINTS, (number + 1) * POINTS - 1
+
+
+def encode(chunk: Chunk) -> bytes:
+    matrix = join([chunk.matrix])
+    ends = (*matrix.floats.ends, *(matrix.histograms.ends if matrix.histograms is not None else ()))
+    infos = orjson.dumps(list(chunk.infos)) if chunk.infos else b""
+    return b"".join(
+        (
+            matrix.floats.blob,
+            matrix.names,
+            infos,
+            struct.pack(f"<{len(ends)}I", *ends),
+            *(_EXTENT.pack(*extent) for extent in chunk.extents),
+            _TAIL.pack(
+                len(matrix.names),
+                len(infos),
+                len(matrix),
+                matrix.histograms is not None,
+                len(chunk.extents),
+                _VERSION,
+            ),
+        )
+    )
+
+
+def decode(data: bytes) -> Chunk | None:
+    """The chunk, or None for what `encode` did not make."""
+    try:
+        return _decode(data)
+    except (struct.error, ValueError):  # JSONDecodeError is a ValueError
+        return None
+
+
+def _decode(data: bytes) -> Chunk | None:
+    tail_at = len(data) - _TAIL.size
+    names_bytes, infos_bytes, series, has_histograms, extents_count, version = _TAIL.unpack_from(data, max(0, tail_at))
+    ends_count = series * (1 + has_histograms)
+    extents_at = tail_at - extents_count * _EXTENT.size
+    ends_at = extents_at - 4 * ends_count
+    infos_at = ends_at - infos_bytes
+    names_at = infos_at - names_bytes
+    if version != _VERSION or names_at < 0 or (has_histograms and not series):
+        return None
+    ends = struct.unpack_from(f"<{ends_count}I", data, ends_at)
+    names = data[names_at:infos_at]
+    if names.count(b"\n") != series or (ends[-1] if ends else 0) != names_at or any(map(gt, ends, ends[1:])):
+        return None
+    return Chunk(
+        extents=[
+            Extent(first, last, age_ms, ttl_ms, bool(settled))
+            for first, last, age_ms, ttl_ms, settled in _EXTENT.iter_unpack(data[extents_at:tail_at])
+        ],
+        matrix=Matrix(
+            names=names,
+            floats=runs(data, 0, ends[:series], FLOAT_ENDS),
+            histograms=runs(data, ends[series - 1], ends[series:], HISTOGRAM_ENDS) if has_histograms else None,
+        ),
+        infos=orjson.loads(data[infos_at:ends_at]) if infos_bytes else (),
+    )

@@ -1,0 +1,216 @@
+"""Series over a stretch of a grid, held as the bytes that the source wrote.
+
+A sample is never taken apart: a series' samples are one run of bytes, `[<stamp>,<value>],` again and again, and to clip
+is to find where the sample of an index begins, and to join is to put runs behind one another. A `Matrix` is a view:
+its runs are offsets into a blob that several of them may share, so nothing is copied before an answer or a chunk is
+written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import Protocol
+
+import orjson
+
+from .grid import Grid
+
+Offsets = Sequence[int]
+
+FLOAT_ENDS = b'"],['
+"""Where a sample ends and the next one begins: in a value's text there is neither a quote nor a bracket."""
+HISTOGRAM_ENDS = b"}],["
+"""The same for native histograms, whose samples are objects with arrays of buckets in them."""
+
+
+class Stamps(Protocol):
+    """How a source writes a sample's time."""
+
+    def write(self, time_ms: int) -> bytes: ...
+    def read(self, stamp: bytes) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """One run of samples a series: `blob[begins[i]:ends[i]]`, samples separated by `between`, each with a comma behind."""
+
+    blob: bytes
+    begins: Offsets
+    ends: Offsets
+    between: bytes
+
+    def slices(self) -> list[memoryview]:
+        view = memoryview(self.blob)
+        return [view[begin:end] for begin, end in zip(self.begins, self.ends, strict=True)]
+
+    def clipped(self, grid: Grid, first: int | None, last: int | None, stamps: Stamps) -> "Runs":
+        """Only the samples of `first` to `last`; None is no bound, and costs no search."""
+        begins, ends = self.begins, self.ends
+        if first is not None:
+            begins = self._positions(begins, ends, grid, first, stamps)
+        if last is not None:
+            ends = self._positions(begins, ends, grid, last + 1, stamps)
+        return Runs(blob=self.blob, begins=begins, ends=ends, between=self.between)
+
+    def _positions(self, begins: Offsets, ends: Offsets, grid: Grid, index: int, stamps: Stamps) -> Offsets:
+        """Where in each run the first sample that is not before `index` begins, or the run's end."""
+        needle = b"[%s,%s" % (stamps.write(grid.time_ms(index)), b'"' if self.between == FLOAT_ENDS else b"{")
+        find = self.blob.find
+        found = []
+        for begin, end in zip(begins, ends, strict=True):
+            at = find(needle, begin, end)
+            found.append(at if at >= 0 else self._search(begin, end, grid, index, stamps))
+        return found
+
+    def _search(self, begin: int, end: int, grid: Grid, index: int, stamps: Stamps) -> int:
+        """The same where the index has no sample, by bisection: all that begins before `low` is too early, nothing that
+        begins at `high` or behind it is.
+        """
+        blob, between = self.blob, self.between
+        low, high = begin, end
+        while low < high:
+            boundary = blob.rfind(between, low, (low + high) // 2)
+            at = boundary + len(between) - 1 if boundary >= 0 else low
+            stamp = blob[at + 1 : blob.index(b",", at)]
+            if grid.index_at(stamps.read(stamp)) >= index:
+                high = at
+                continue
+            boundary = blob.find(between, at, high)
+            low = boundary + len(between) - 1 if boundary >= 0 else high
+        return low
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """`names` are the series' label sets, each one line of JSON, in the order of the runs; the lines end with a newline.
+
+    `histograms` is None where no series has any.
+    """
+
+    names: bytes
+    floats: Runs
+    histograms: Runs | None = None
+    is_compact: bool = False
+    """Its blob has its own runs and nothing else."""
+
+    def __len__(self) -> int:
+        return len(self.floats.begins)
+
+    def clipped(self, grid: Grid, first: int | None, last: int | None, stamps: Stamps) -> "Matrix":
+        if first is None and last is None:
+            return self
+        return Matrix(
+            names=self.names,
+            floats=self.floats.clipped(grid, first, last, stamps),
+            histograms=self.histograms.clipped(grid, first, last, stamps) if self.histograms is not None else None,
+        )
+
+
+EMPTY = Matrix(names=b"", floats=Runs(blob=b"", begins=(), ends=(), between=FLOAT_ENDS))
+
+Pieces = list[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A series' samples as pieces that follow one another; never both without any."""
+
+    name: bytes
+    floats: Pieces
+    histograms: Pieces
+
+
+def rows(matrices: Sequence[Matrix]) -> list[Row]:
+    """The series of matrices that follow one another in time, in the order of their labels; no series without samples."""
+    if len({matrix.names for matrix in matrices}) <= 1:
+        return _alike(matrices)
+    return _sorted(matrices)
+
+
+def _alike(matrices: Sequence[Matrix]) -> list[Row]:
+    """The usual case: the same series in each, in the source's own order."""
+    names = split_names(matrices[0].names) if matrices else ()
+    floats = list(zip(*[matrix.floats.slices() for matrix in matrices], strict=True))
+    histograms = list(
+        zip(*[matrix.histograms.slices() for matrix in matrices if matrix.histograms is not None], strict=True)
+    ) or [()] * len(names)
+    return [
+        Row(name, floating, histogrammed)
+        for name, floating, histogrammed in zip(names, map(_filled, floats), map(_filled, histograms), strict=True)
+        if floating or histogrammed
+    ]
+
+
+def _sorted(matrices: Sequence[Matrix]) -> list[Row]:
+    found: dict[Labels, Row] = {}
+    for matrix in matrices:
+        names = split_names(matrix.names)
+        floats = matrix.floats.slices()
+        histograms = matrix.histograms.slices() if matrix.histograms is not None else [memoryview(b"")] * len(names)
+        for name, floating, histogrammed in zip(names, floats, histograms, strict=True):
+            if not floating and not histogrammed:
+                continue
+            row = found.setdefault(labels(name), Row(name, [], []))
+            row.floats.extend(_filled((floating,)))
+            row.histograms.extend(_filled((histogrammed,)))
+    return [found[key] for key in sorted(found)]
+
+
+def _filled(pieces: Sequence[memoryview]) -> Pieces:
+    return [piece for piece in pieces if piece]
+
+
+def join(matrices: Sequence[Matrix]) -> Matrix:
+    """One matrix of matrices that follow one another in time, with a blob of its own: `compact` of their series."""
+    if len(matrices) == 1 and matrices[0].is_compact:
+        return matrices[0]
+    return compact(rows(matrices))
+
+
+def compact(found: Sequence[Row]) -> Matrix:
+    """The floats' runs from the blob's beginning, then those of the histograms, nothing between or behind them."""
+    blob = b"".join(
+        [piece for row in found for piece in row.floats] + [piece for row in found for piece in row.histograms]
+    )
+    float_ends = tuple(accumulate(sum(map(len, row.floats)) for row in found))
+    floats_end = float_ends[-1] if float_ends else 0
+    histogram_ends = tuple(accumulate((sum(map(len, row.histograms)) for row in found), initial=floats_end))[1:]
+    return Matrix(
+        names=b"".join([row.name + b"\n" for row in found]),
+        floats=runs(blob, 0, float_ends, FLOAT_ENDS),
+        histograms=runs(blob, floats_end, histogram_ends, HISTOGRAM_ENDS) if floats_end < len(blob) else None,
+        is_compact=True,
+    )
+
+
+def runs(blob: bytes, begin: int, ends: Offsets, between: bytes) -> Runs:
+    """Runs that lie one behind the other, from `begin`."""
+    return Runs(blob=blob, begins=(begin, *ends[:-1]) if ends else (), ends=ends, between=between)
+
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=8192)
+def labels(name: bytes) -> Labels:
+    """A label set in the order in which Prometheus compares them: by name, then by value. Code points sort as their UTF-8
+    does. Raises ValueError for what is no object of strings.
+    """
+    found = orjson.loads(name)
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("not a label set")
+    return tuple(sorted(found.items()))
+
+
+def split_names(names: bytes) -> tuple[bytes, ...]:
+    return _remembered(names) if len(names) <= _REMEMBERED_BYTES else _split(names)
+
+
+def _split(names: bytes) -> tuple[bytes, ...]:
+    return tuple(names.split(b"\n")[:-1])
+
+
+_REMEMBERED_BYTES = 64 * 1024
+_remembered = lru_cache(maxsize=64)(_split)
+"""A panel's chunks have the same series, refresh after refresh."""

@@ -1,0 +1,155 @@
+"""The chunks of range queries in the store: read together, and written back merged with whatever came between."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..cache.store import Absent, Failed, Found, Store, Version
+from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
+from ..core.extents import Extent, Lives, asked
+from ..core.grid import Grid
+from ..core.matrix import Stamps
+from ..core.model import Entry, Pairs
+from .parts import Fetched
+from .plan import Ranged
+
+_TRIES = 8
+"""Of a chunk that others write at the same time. Then what was fetched is given up: the next request asks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A chunk as the store has it. `version` is for writing over it."""
+
+    chunk: Chunk = NOTHING
+    version: Version | None = None
+    headers: Pairs = ()
+    fetch_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The chunks of a range by number, in order, as they were at `read_at` (monotonic seconds)."""
+
+    held: Mapping[int, Held]
+    read_at: float
+
+    @property
+    def extents(self) -> list[Extent]:
+        return [extent for held in self.held.values() for extent in held.chunk.extents]
+
+    @property
+    def headers(self) -> Pairs:
+        """Of the latest chunk that there is."""
+        return next((held.headers for held in reversed(list(self.held.values())) if held.headers), ())
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(held.chunk.matrix.floats.blob) for held in self.held.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Additions:
+    """What was fetched, of which points up to `settled_to` are settled."""
+
+    fetched: Sequence[Fetched]
+    settled_to: int
+    lives: Lives
+    grid: Grid
+    stamps: Stamps
+    monotonic: Callable[[], float]
+
+    def numbers(self) -> list[int]:
+        """Of the chunks that it adds to."""
+        parts = [each.part for each in self.fetched]
+        return sorted({n for part in parts for n in range(number_of(part.first), number_of(part.last) + 1)})
+
+    def merged(self, number: int, chunk: Chunk, read_at: float) -> Chunk:
+        """The chunk, as it was at `read_at`, with them, as it is now."""
+        now = self.monotonic()
+        chunk = chunk.aged(_ms(now - read_at))
+        first, last = bounds(number)
+        for each in self.fetched:
+            part = each.part
+            if part.first > last or part.last < first:
+                continue
+            part = part.clipped(max(part.first, first), min(part.last, last), self.grid, self.stamps)
+            new = asked(
+                part.first,
+                part.last,
+                settled_to=self.settled_to,
+                age_ms=_ms(now - each.asked_at),
+                lives=self.lives,
+            )
+            chunk = chunk.with_part(part, new, self.grid, self.stamps)
+        return chunk
+
+
+class Chunks:
+    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+        self._store = store
+        self._monotonic = monotonic
+
+    async def read(self, ranged: Ranged, numbers: Iterable[int]) -> Known | Failed:
+        """All of them by one call to the store."""
+        numbers = tuple(numbers)
+        read_at = self._monotonic()
+        found = await self._store.get_many([ranged.chunk_key(number) for number in numbers])
+        held: dict[int, Held] = {}
+        for number, lookup in zip(numbers, found, strict=True):
+            if isinstance(lookup, Failed):
+                return lookup
+            held[number] = _held(lookup)
+        return Known(held=held, read_at=read_at)
+
+    async def write(
+        self, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions
+    ) -> Sequence[int | None]:
+        """Store the chunks that `additions` changed. Says how large each is, in bytes, None for one that was not kept."""
+        return await asyncio.gather(
+            *(
+                self._write(ranged, number, known.held[number], merged[number], additions)
+                for number in additions.numbers()
+            )
+        )
+
+    async def _write(self, ranged: Ranged, number: int, held: Held, merged: Chunk, additions: Additions) -> int | None:
+        """Where another has written meanwhile, what he wrote is merged too."""
+        key = ranged.chunk_key(number)
+        newest = additions.fetched[-1]
+        for _ in range(_TRIES):
+            life_ms = merged.life_ms(additions.lives)
+            entry = Entry(
+                headers=newest.headers,
+                encoding="identity",
+                body=encode(merged),
+                ttl_ms=life_ms,
+                keep_ms=life_ms,
+                fetch_ms=newest.fetch_ms,
+            )
+            if life_ms > 0 and await self._store.put(key, entry, over=held.version):
+                return entry.size_bytes
+            read_at = self._monotonic()
+            lookup = await self._store.get(key)
+            if isinstance(lookup, Failed):
+                return None
+            now = _held(lookup)
+            if now.version == held.version:  # it was refused for another reason
+                return None
+            held, merged = now, additions.merged(number, now.chunk, read_at)
+        return None
+
+
+def _held(lookup: Found | Absent) -> Held:
+    match lookup:
+        case Found(entry, age_ms, version):
+            chunk = decode(entry.body)
+            if chunk is None:
+                return Held(version=version)
+            return Held(chunk=chunk.aged(age_ms), version=version, headers=entry.headers, fetch_ms=entry.fetch_ms)
+        case Absent(version):
+            return Held(version=version)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,264 @@
+"""A range query answered from what is known of its points, the rest asked for: look up, plan, fetch, merge, store, answer.
+
+What is decided is pure and elsewhere: which points are missing in `core.extents`, how samples are clipped and joined in
+`core.matrix`, what is a fit answer in the dialect's codec. What cannot be answered like this is `Declined`, and goes the
+way of every other call, by the client's own request.
+
+Nothing known: the client's own request is sent and its answer relayed as it came, while it is cut into chunks.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from ..cache.store import Failed, Store
+from ..core.chunk import Chunk, bounds, number_of
+from ..core.extents import Extent, Gap, fresh, gaps, within
+from ..core.matrix import rows
+from ..core.model import Key, Pairs, Reason
+from ..telemetry.metrics import Metrics
+from .chunks import Additions, Chunks, Known
+from .fetch import OFF_THE_LOOP_BYTES, Fetcher
+from .flight import Flights, Landed, Open, Whole
+from .parts import Declined, Fetched, Parts
+from .plan import Lookup, Ranged, lives
+from .remembered import Remembered
+from .source import SourceRuntime
+
+T = TypeVar("T")
+
+_SEEN_SECONDS = 3600.0
+_TOO_LARGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """An answer put together. `fetched` are the ranges, in ms, that were asked for; none for a hit, whose `ttl_left_ms` and
+    `age_ms` are of what expires first and what is oldest. `refusal` is why what was fetched is not stored, or None.
+    """
+
+    headers: Pairs
+    body: bytes
+    fetched: Sequence[tuple[int, int]] = ()
+    ttl_left_ms: int = 0
+    age_ms: int = 0
+    saved_ms: int = 0
+    refusal: Reason | None = None
+
+
+Outcome = Assembled | Landed | Declined
+
+
+class Deltas:
+    """Holds the answers being put together: many who ask for one range wait for one of them."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        fetcher: Fetcher,
+        metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._chunks = Chunks(store, monotonic)
+        self._fetcher = fetcher
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._now_ms = now_ms
+        self._parts = Parts(fetcher=fetcher, metrics=metrics, monotonic=monotonic)
+        self._flights: Flights[Key, Outcome] = Flights()
+        self._seen: Remembered[bytes] = Remembered(monotonic, seconds=_SEEN_SECONDS)
+        self._too_large: Remembered[Key] = Remembered(monotonic, seconds=_TOO_LARGE_SECONDS)
+
+    def take(self, ranged: Ranged) -> bool:
+        """Whether the query may be answered from parts, now."""
+        query = ranged.query
+        if not self._parts.are_fit(ranged.uid) or ranged.key in self._too_large:
+            return False
+        return query.pinned_ms is None or query.pinned_ms <= min(query.end_ms, self._now_ms() - ranged.freshness_ms)
+
+    def is_known(self, ranged: Ranged) -> bool:
+        """Whether the query was asked before, on whatever range. It is remembered."""
+        known = ranged.digest in self._seen
+        self._seen.remember(ranged.digest)
+        return known
+
+    async def answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
+        """The answer, and whether somebody else was waiting for it already."""
+        query = ranged.query
+        now_ms = self._now_ms()
+        known = await self._chunks.read(ranged, range(number_of(query.first), number_of(query.last) + 1))
+        if isinstance(known, Failed):
+            return Declined(failed=True), False
+        extents = fresh(known.extents, ranged.lives)
+        missing = gaps(extents, query.first, query.last)
+        if not missing:
+            return await self._hit(ranged, known, within(extents, query.first, query.last)), False
+        flight, joined = self._flights.join(
+            lookup.key, lambda: self._fill(source, lookup, ranged, known, missing, now_ms - ranged.freshness_ms)
+        )
+        if joined:
+            self._metrics.coalesced(uid=ranged.uid)
+        return await flight.land(), joined
+
+    async def close(self) -> None:
+        await self._flights.close()
+        await self._parts.close()
+
+    async def _hit(self, ranged: Ranged, known: Known, extents: Sequence[Extent]) -> Assembled:
+        self._count(ranged, fetched=0)
+        chunks = {number: held.chunk for number, held in known.held.items()}
+        return Assembled(
+            headers=known.headers,
+            body=await _in_thread_if(known.size_bytes, partial(_write, ranged, chunks)),
+            ttl_left_ms=min(map(ranged.lives.left_ms, extents)),
+            age_ms=max(extent.age_ms for extent in extents),
+            saved_ms=max(held.fetch_ms for held in known.held.values()),
+        )
+
+    async def _fill(
+        self,
+        source: SourceRuntime,
+        lookup: Lookup,
+        ranged: Ranged,
+        known: Known,
+        missing: Sequence[Gap],
+        settled_ms: int,
+    ) -> Outcome:
+        query = ranged.query
+        settled_to = query.grid.index_at(settled_ms)
+        with source.upstream.in_use:
+            if missing == [Gap(query.first, query.last)]:
+                return await self._fill_all(source, lookup, ranged, known, settled_to)
+            return await self._fill_gaps(source, lookup, ranged, known, missing, settled_to)
+
+    async def _fill_all(
+        self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, known: Known, settled_to: int
+    ) -> Outcome:
+        landed, fetched = await self._parts.fetch_whole(source, lookup, ranged)
+        if fetched is None:
+            if isinstance(landed, Open):
+                self._too_large.remember(ranged.key)
+            if isinstance(landed, Whole) and not ranged.query.verbatim:
+                return Declined()
+            return await self._fetcher.keep(source, lookup, landed)
+        assert isinstance(landed, Whole)
+        self._count(ranged, fetched=ranged.query.last - ranged.query.first + 1)
+        additions = self._additions(source, lookup, ranged, [fetched], settled_to)
+        merged = await _in_thread_if(len(landed.body), partial(_merge, known, additions))
+        return landed.refused(await self._keep(lookup, ranged, known, merged, additions))
+
+    async def _fill_gaps(
+        self,
+        source: SourceRuntime,
+        lookup: Lookup,
+        ranged: Ranged,
+        known: Known,
+        missing: Sequence[Gap],
+        settled_to: int,
+    ) -> Outcome:
+        parts = await asyncio.gather(*(self._parts.fetch(source, lookup, ranged, gap) for gap in missing))
+        fetched: list[Fetched] = []
+        for part, _ in parts:
+            if not isinstance(part, Fetched):
+                return part
+            fetched.append(part)
+        self._count(ranged, fetched=sum(gap.points for gap in missing))
+        additions = self._additions(source, lookup, ranged, fetched, settled_to)
+        merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
+        warnings = sorted({text for each in fetched for text in each.part.warnings})
+        body = await _in_thread_if(known.size_bytes, partial(_write, ranged, merged, warnings))
+        refusal: Reason | None = Reason.PARTIAL
+        keep = [part for part, joined in parts if isinstance(part, Fetched) and part.may_be_stored and not joined]
+        if len(keep) == len(fetched):
+            refusal = await self._keep(lookup, ranged, known, merged, additions)
+        elif keep:
+            additions = replace(additions, fetched=keep)
+            merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
+            refusal = await self._keep(lookup, ranged, known, merged, additions)
+        elif not warnings:  # somebody else stores them
+            refusal = None
+        grid = ranged.query.grid
+        return Assembled(
+            headers=fetched[-1].headers,
+            body=body,
+            fetched=[(grid.time_ms(gap.first), grid.time_ms(gap.last)) for gap in missing],
+            refusal=refusal,
+        )
+
+    def _additions(
+        self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, fetched: Sequence[Fetched], settled_to: int
+    ) -> Additions:
+        settings = self._fetcher.settings_in_force(lookup)
+        now = lives(source, settings, lookup.call) if settings is not None else ranged.lives
+        query = ranged.query
+        return Additions(
+            fetched=fetched,
+            settled_to=settled_to,
+            lives=ranged.lives.capped(now),
+            grid=query.grid,
+            stamps=query.codec.stamps,
+            monotonic=self._monotonic,
+        )
+
+    async def _keep(
+        self, lookup: Lookup, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions
+    ) -> Reason | None:
+        """Store what was fetched, or say why not all of it was stored."""
+        refusal = await self._store(lookup, ranged, known, merged, additions)
+        if refusal is not None:
+            self._metrics.not_stored(uid=ranged.uid, reason=refusal)
+        return refusal
+
+    async def _store(
+        self, lookup: Lookup, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions
+    ) -> Reason | None:
+        if self._fetcher.settings_in_force(lookup) is None:
+            return Reason.GENERATION
+        if additions.lives.young_ms <= 0:
+            return Reason.TTL_ZERO
+        sizes = await self._chunks.write(ranged, known, merged, additions)
+        for size_bytes in sizes:
+            if size_bytes is not None:
+                self._metrics.stored(uid=ranged.uid, size_bytes=size_bytes)
+        return Reason.STORE if None in sizes else None
+
+    def _count(self, ranged: Ranged, *, fetched: int) -> None:
+        points = ranged.query.last - ranged.query.first + 1
+        self._metrics.points(uid=ranged.uid, cached=points - fetched, fetched=fetched)
+
+
+def _merge(known: Known, additions: Additions) -> dict[int, Chunk]:
+    """The chunks of the range with what was fetched."""
+    changed = set(additions.numbers())
+    return {
+        number: additions.merged(number, held.chunk, known.read_at) if number in changed else held.chunk
+        for number, held in known.held.items()
+    }
+
+
+def _write(ranged: Ranged, chunks: Mapping[int, Chunk], warnings: Sequence[str] = ()) -> bytes:
+    """The answer, cut out of the chunks that hold all of it."""
+    query = ranged.query
+    grid, stamps = query.grid, query.codec.stamps
+    matrices = []
+    for number, chunk in chunks.items():
+        first, last = bounds(number)
+        matrices.append(
+            chunk.matrix.clipped(
+                grid,
+                query.first if query.first > first else None,
+                query.last if query.last < last else None,
+                stamps,
+            )
+        )
+    infos = sorted({text for chunk in chunks.values() for text in chunk.infos})
+    return query.codec.write(rows(matrices), infos, warnings)
+
+
+async def _in_thread_if(size_bytes: int, work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work) if size_bytes >= OFF_THE_LOOP_BYTES else work()

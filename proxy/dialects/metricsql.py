@@ -4,15 +4,18 @@ MetricsQL takes all of PromQL, more than that, and means something else by some 
 Prometheus works on points. What is left out for that reason:
 
 * `or`: where the left side has gaps, the right side's values are put under the left side's labels, if there is a left side
-  anywhere in the range; `scalar`: NaN everywhere, if there are two series anywhere in the range.
+  anywhere in the range; `scalar`: NaN everywhere, if there are two series anywhere in the range; `sgn`: 0 where a series
+  has no value; `bottomk`: what has no value is the least.
+* `rate`, `increase` and whatever else compares with the sample before its window, however old: it is there if it was
+  fetched, so after a gap the value depends on where the range begins.
 * `sort`, `sort_desc` and their like: the order of the answer, by the last values of the range.
 * `histogram_…`: a bucket that has no value at a point counts differently than one that is not in the range.
 * A rollup without a window, or of anything but a selector or a subquery: its window is derived from the data fetched.
 * Lists in parentheses, aggregations of several arguments (`union`), WITH templates, `limit`, `keep_metric_names`, `if`,
   `ifnot`, `default`, `prefix`.
 
-What stays is a selector's or rollup's look back by the scrape interval, which is estimated from what is fetched: the reason
-why deltas of this source are the operator's choice.
+What stays is how far a selector looks back, which is estimated from the data fetched, and that the very first sample of a
+series is not found by a range that ends with it: the reasons why deltas of this source are the operator's choice.
 """
 
 from dataclasses import dataclass
@@ -30,13 +33,16 @@ from .promql import (
     depends_on_time_alone,
 )
 
-_WHOLE_SERIES = frozenset("scalar sort sort_by_label sort_by_label_desc sort_desc timestamp".split())
+_WHOLE_SERIES = frozenset("scalar sgn sort sort_by_label sort_by_label_desc sort_desc timestamp".split())
 """`timestamp` is a rollup here, and PromQL gives it no window."""
+_SEE_BEFORE_THEIR_WINDOW = frozenset("changes delta holt_winters idelta increase irate rate resets".split())
 _FUNCTIONS = frozenset(
-    name for name in FUNCTIONS if name not in _WHOLE_SERIES and not name.startswith("histogram_")
-) | frozenset(name for name in ROLLUPS if not name.startswith(("ts_of_", "double_")))
-_UNSAFE_WORDS = UNSAFE_WORDS | frozenset("default if ifnot keep_metric_names limit or prefix with".split())
-_SINGLE = AGGREGATIONS - frozenset("bottomk count_values quantile topk".split())
+    name
+    for name in (FUNCTIONS | ROLLUPS) - _WHOLE_SERIES - _SEE_BEFORE_THEIR_WINDOW
+    if not name.startswith(("histogram_", "ts_of_", "double_"))
+)
+_UNSAFE_WORDS = UNSAFE_WORDS | frozenset("bottomk default if ifnot keep_metric_names limit or prefix with".split())
+_SINGLE = AGGREGATIONS - frozenset("count_values quantile topk".split())
 """Aggregations that have one argument in PromQL."""
 _OPERATORS = frozenset("and atan2 bool unless".split())
 """A parenthesis after one is an operand."""

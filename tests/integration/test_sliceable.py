@@ -1,21 +1,25 @@
-"""What is called sliceable, held against a real Prometheus: slices of the range put together are the answer for all of
-it, and Prometheus reads the texts as the lexer does.
+"""What is called sliceable, held against a real Prometheus and VictoriaMetrics: slices of the range put together are the
+answer for all of it, and Prometheus reads the texts as the lexer does.
 """
 
 import asyncio
 import os
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import pytest
 
+from proxy.dialects import metricsql
 from proxy.dialects.promql import sliceable
 from tests.dialects.test_promql import INSERTED, SAFE, UNSAFE
+from tests.servers.binaries import find
 from tests.servers.prometheus import START_S, Prometheus
+from tests.servers.victoriametrics import VictoriaMetrics
 
 from .expressions import expressions
 
@@ -32,9 +36,12 @@ Series = list[tuple[dict[str, str], list[Any]]]
 
 
 class Asker:
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    """`sorts`: whether the server has another order of series than that of their labels."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, sorts: bool = False) -> None:
         self._session = session
         self._url = url
+        self._sorts = sorts
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def read(self, text: str) -> str | None:
@@ -45,10 +52,13 @@ class Asker:
     async def series(self, text: str, first: int, last: int) -> Series | None:
         """Those of the grid's points from first to last, or None where it is an error."""
         start, end = (f"{(FIRST_MS + index * STEP_MS) / 1000:.3f}" for index in (first, last))
-        answer = await self._post("query_range", query=text, start=start, end=end, step=f"{STEP_MS / 1000:.3f}")
+        step = f"{STEP_MS / 1000:.3f}"
+        # VictoriaMetrics moves ranges to where its cache has them, else; Prometheus does not know the parameter.
+        answer = await self._post("query_range", query=text, start=start, end=end, step=step, nocache="1")
         if answer["status"] != "success":
             return None
-        return [(series["metric"], series["values"]) for series in answer["data"]["result"]]
+        found = [(series["metric"], series["values"]) for series in answer["data"]["result"]]
+        return sorted(found, key=lambda series: sorted(series[0].items())) if self._sorts else found
 
     async def differs(self, text: str, cuts: Sequence[int]) -> bool:
         """Whether slices that begin at these points, put together, are another answer than the whole one."""
@@ -70,11 +80,11 @@ def joined(slices: Iterable[Series]) -> Series:
     return [(dict(labels), by_labels[labels]) for labels in sorted(by_labels)]
 
 
-async def different(prometheus: Prometheus, texts: Sequence[str]) -> list[str]:
+async def different(server: Prometheus | VictoriaMetrics, texts: Sequence[str]) -> list[str]:
     chance = random.Random(SEED)
     cuts = [sorted(chance.sample(range(1, POINTS), chance.randrange(1, 4))) for _ in texts]
     async with aiohttp.ClientSession() as session:
-        asker = Asker(session, prometheus.url)
+        asker = Asker(session, server.url, sorts=isinstance(server, VictoriaMetrics))
         found = await asyncio.gather(*map(asker.differs, texts, cuts))
     return [f"{text} cut at {where}" for text, where, differs in zip(texts, cuts, found, strict=True) if differs]
 
@@ -123,3 +133,46 @@ async def test_no_text_is_safer_here_than_as_prometheus_reads_it(prometheus: Pro
     assert [pair for pair in safe if MARKS.search(STRINGS.sub("", pair[1]))] == []
     assert len(pairs) > 200
     assert sum(sliceable(again) is None for _, again in pairs) > 30
+
+
+@pytest.fixture(scope="module")
+def with_gaps() -> Iterator[VictoriaMetrics]:
+    """Gauges and counters of whole numbers, whose sums do not depend on their order; each is away now and then."""
+    find("victoria-metrics")
+    chance = random.Random(8)
+    lines = []
+    for number in range(6):
+        time_s, total = START_S, 0
+        while time_s < START_S + 9000:
+            labels = f'i="{number}",g="{number % 2}"'
+            total += chance.randrange(9)
+            lines.append(f"c_total{{{labels}}} {total} {time_s}000\n")
+            lines.append(f"g{{{labels}}} {chance.randrange(1000)} {time_s}000\n")
+            time_s += 15 if chance.random() < 0.98 else chance.choice((400, 900, 2000))
+    with VictoriaMetrics() as server:
+        server.write("".join(lines))
+        yield server
+
+
+ROLLUPS = "avg count first last max min present quantile stddev stdvar sum absent".split()
+AT_VICTORIAMETRICS = [
+    "g", "c_total > 100", "g offset 10m", "sum by (g) (g)", "max(g)", "topk(2, g)", "count(g)", "absent(g{i='3'})",
+    "-g % 7", "abs(g - 500)", "g and c_total > 300", "g unless c_total > 300",
+    "g * on (g) group_left max by (g) (c_total)", "hour(g)", "vector(time())", "g @ 1795396425", "clamp(g, 100, 200)",
+    "label_replace(g, 'z', '$1', 'i', '(.*)')", "deriv(g[5m])", "predict_linear(g[5m], 60)", "max_over_time(g[30m:1m])",
+    "max_over_time(g[30m:])",
+    *(f"{name}_over_time({'0.5, ' * (name == 'quantile')}g[{window}])" for name in ROLLUPS for window in ("1m", "17m")),
+]  # fmt: skip
+DIFFERENT_THERE = [
+    "increase(c_total[1m])", "rate(c_total[1m])", "delta(g[1m])", "idelta(g[1m])", "changes(g[1m])", "resets(g[1m])",
+    "holt_winters(g[1m], 0.5, 0.5)", "sgn(g)", "bottomk(2, g)", "g{i='1'} or on (g) c_total{i='3'}",
+    "scalar(g{i=~'1|2'} > 500)",
+]  # fmt: skip
+
+
+async def test_slices_at_victoriametrics(with_gaps: VictoriaMetrics) -> None:
+    assert [text for text in AT_VICTORIAMETRICS if metricsql.sliceable(text) is None] == []
+    assert await different(with_gaps, AT_VICTORIAMETRICS) == []
+    assert [text for text in DIFFERENT_THERE if metricsql.sliceable(text)] == []
+    found = await different(with_gaps, DIFFERENT_THERE * 20)
+    assert {text.partition(" cut at ")[0] for text in found} == set(DIFFERENT_THERE)

@@ -47,8 +47,10 @@ _SINGLE = AGGREGATIONS - frozenset("count_values quantile topk".split())
 _OPERATORS = frozenset("and atan2 bool unless".split())
 """A parenthesis after one is an operand."""
 
-# A backslash escapes a backtick here, and `1h-5m` is one duration.
-_GRAMMAR = Grammar(string=STRING.replace(RAW, RAW[:-1] + r"(?<!\\)`"), duration=DURATION.replace("_.]", "_.-]"))
+_RAW = RAW.removesuffix("`") + r"(?<!\\)`"
+"""A backslash escapes a backtick here."""
+_GRAMMAR = Grammar(string=STRING.replace(RAW, _RAW), duration=DURATION + "(?!-)")
+"""`1h-5m` is one duration here."""
 
 
 def sliceable(text: str) -> Sliceable | None:

@@ -105,7 +105,7 @@ INSERTED = [
     " offset -5m ",
     " topk(5, x) ",
     " nonsense by (x) (y) ",
-    " | nonsense ",
+    " | nonsense | json ",
     " @ end() ",
     " // ",
     " /* ",

@@ -117,7 +117,7 @@ INSERTED = [
     " [ ",
     "#\r",
 ]
-OPAQUE = re.compile(r'("(?:[^"\\]|\\.)*"|`[^`]*`|\#[^\r\n]*\n?|\{[^}]*\})')
+OPAQUE = re.compile(r'("(?:[^"\\]|\\.)*"|`[^`]*`|\#[^\r\n]*\n?|\{(?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^}"`])*\})')
 
 
 @given(st.sampled_from(SAFE), st.sampled_from(INSERTED), st.data())

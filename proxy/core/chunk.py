@@ -42,16 +42,26 @@ class Chunk:
 
     def with_part(self, part: "Part", new: Sequence[Extent], grid: Grid, stamps: Stamps) -> "Chunk":
         """With `part` in place of whatever was known of its points; `new` are its extents."""
-        earlier, later = [], []
+        matrices = [part.matrix]
         if self.extents and self.extents[0].first < part.first:
-            last = part.first - 1 if self.extents[-1].last >= part.first else None
-            earlier = [self.matrix.clipped(grid, None, last, stamps)]
+            matrices.insert(0, self.clipped(None, part.first - 1, grid, stamps))
         if self.extents and self.extents[-1].last > part.last:
-            later = [self.matrix.clipped(grid, part.last + 1, None, stamps)]
+            matrices.append(self.clipped(part.last + 1, None, grid, stamps))
         return Chunk(
             extents=extents.added(self.extents, new),
-            matrix=join([*earlier, part.matrix, *later]),
+            matrix=join(matrices),
             infos=sorted({*self.infos, *part.infos}),
+        )
+
+    def clipped(self, first: int | None, last: int | None, grid: Grid, stamps: Stamps) -> Matrix:
+        """Its samples of `first` to `last`. What lies outside of its extents anyway is not searched for."""
+        if not self.extents:
+            return self.matrix
+        return self.matrix.clipped(
+            grid,
+            first if first is not None and first > self.extents[0].first else None,
+            last if last is not None and last < self.extents[-1].last else None,
+            stamps,
         )
 
     def life_ms(self, lives: Lives) -> int:

@@ -9,8 +9,9 @@ written.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
-from typing import Protocol
+from itertools import accumulate, chain
+from operator import sub
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -22,6 +23,8 @@ FLOAT_ENDS = b'"],['
 """Where a sample ends and the next one begins: in a value's text there is neither a quote nor a bracket."""
 HISTOGRAM_ENDS = b"}],["
 """The same for native histograms, whose samples are objects with arrays of buckets in them."""
+_VIEWED_BYTES = 256 * 1024
+"""A view of a run is dearer to make than a short copy of it."""
 
 
 class Stamps(Protocol):
@@ -40,9 +43,15 @@ class Runs:
     ends: Offsets
     between: bytes
 
-    def slices(self) -> list[memoryview]:
-        view = memoryview(self.blob)
+    def slices(self) -> "list[bytes] | list[memoryview]":
+        blob = self.blob
+        if len(blob) < _VIEWED_BYTES:
+            return [blob[begin:end] for begin, end in zip(self.begins, self.ends, strict=True)]
+        view = memoryview(blob)
         return [view[begin:end] for begin, end in zip(self.begins, self.ends, strict=True)]
+
+    def lengths(self) -> list[int]:
+        return list(map(sub, self.ends, self.begins))
 
     def clipped(self, grid: Grid, first: int | None, last: int | None, stamps: Stamps) -> "Runs":
         """Only the samples of `first` to `last`; None is no bound, and costs no search."""
@@ -109,63 +118,53 @@ class Matrix:
 
 EMPTY = Matrix(names=b"", floats=Runs(blob=b"", begins=(), ends=(), between=FLOAT_ENDS))
 
-Pieces = list[bytes | memoryview]
+Pieces = Sequence[bytes | memoryview]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A series' samples as pieces that follow one another; never both without any."""
+class Row(NamedTuple):
+    """A series' samples as pieces that follow one another, some of them empty; never all."""
 
     name: bytes
     floats: Pieces
-    histograms: Pieces
+    histograms: Pieces = ()
 
 
 def rows(matrices: Sequence[Matrix]) -> list[Row]:
     """The series of matrices that follow one another in time, in the order of their labels; no series without samples."""
-    if len({matrix.names for matrix in matrices}) <= 1:
-        return _alike(matrices)
-    return _sorted(matrices)
-
-
-def _alike(matrices: Sequence[Matrix]) -> list[Row]:
-    """The usual case: the same series in each, in the source's own order."""
+    if not _are_alike(matrices):
+        return _sorted(matrices)
     names = split_names(matrices[0].names) if matrices else ()
-    floats = list(zip(*[matrix.floats.slices() for matrix in matrices], strict=True))
-    histograms = list(
+    floats: list[Pieces] = list(zip(*[matrix.floats.slices() for matrix in matrices], strict=True))
+    histograms: list[Pieces] = list(
         zip(*[matrix.histograms.slices() for matrix in matrices if matrix.histograms is not None], strict=True)
-    ) or [()] * len(names)
-    return [
-        Row(name, floating, histogrammed)
-        for name, floating, histogrammed in zip(names, map(_filled, floats), map(_filled, histograms), strict=True)
-        if floating or histogrammed
-    ]
+    )
+    found = map(Row, names, floats, histograms) if histograms else map(Row, names, floats)
+    return [row for row in found if any(row.floats) or any(row.histograms)]
+
+
+def _are_alike(matrices: Sequence[Matrix]) -> bool:
+    """The usual case: the same series in each, in the source's own order."""
+    return all(matrix.names == matrices[0].names for matrix in matrices)
 
 
 def _sorted(matrices: Sequence[Matrix]) -> list[Row]:
-    found: dict[Labels, Row] = {}
-    for matrix in matrices:
-        names = split_names(matrix.names)
-        floats = matrix.floats.slices()
-        histograms = matrix.histograms.slices() if matrix.histograms is not None else [memoryview(b"")] * len(names)
-        for name, floating, histogrammed in zip(names, floats, histograms, strict=True):
-            if not floating and not histogrammed:
-                continue
-            row = found.setdefault(labels(name), Row(name, [], []))
-            row.floats.extend(_filled((floating,)))
-            row.histograms.extend(_filled((histogrammed,)))
-    return [found[key] for key in sorted(found)]
-
-
-def _filled(pieces: Sequence[memoryview]) -> Pieces:
-    return [piece for piece in pieces if piece]
+    found: dict[Labels, tuple[bytes, list[bytes | memoryview], list[bytes | memoryview]]] = {}
+    for row in [row for matrix in matrices for row in rows([matrix])]:
+        _, floats, histograms = found.setdefault(labels(row.name), (row.name, [], []))
+        floats += row.floats
+        histograms += row.histograms
+    return [Row(*found[key]) for key in sorted(found)]
 
 
 def join(matrices: Sequence[Matrix]) -> Matrix:
-    """One matrix of matrices that follow one another in time, with a blob of its own: `compact` of their series."""
+    """One matrix, with a blob of its own, of matrices that follow one another in time."""
     if len(matrices) == 1 and matrices[0].is_compact:
         return matrices[0]
-    return compact(rows(matrices))
+    if not _are_alike(matrices) or any(matrix.histograms is not None for matrix in matrices):
+        return compact(rows(matrices))
+    blob = b"".join(chain.from_iterable(zip(*[matrix.floats.slices() for matrix in matrices], strict=True)))
+    ends = tuple(accumulate(map(sum, zip(*[matrix.floats.lengths() for matrix in matrices], strict=True))))
+    return Matrix(names=matrices[0].names, floats=runs(blob, 0, ends, FLOAT_ENDS), is_compact=True)
 
 
 def compact(found: Sequence[Row]) -> Matrix:

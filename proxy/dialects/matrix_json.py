@@ -9,6 +9,7 @@ for: a source behind which somebody moves the range to steps of his own would be
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import lt
 
 import msgspec
@@ -16,11 +17,11 @@ import orjson
 
 from ..core.chunk import Part
 from ..core.grid import Grid
-from ..core.matrix import HISTOGRAM_ENDS, Row, Stamps, compact, labels
+from ..core.matrix import HISTOGRAM_ENDS, Matrix, Row, Stamps, compact, labels, split_names
 from ..core.range_query import Flaw
 from .replies import decode
 
-_FLOAT = re.compile(rb'\[([0-9.]+),"[^"]*"\]')
+_FLOAT = re.compile(rb'\[([0-9.]++),"[^"]*+"\],')
 _NOT_IN_SAMPLES = tuple(b" \n\r\t\\")
 _HEAD = b'"data":{"resultType":"matrix","result":['
 
@@ -99,17 +100,13 @@ class MatrixJson:
             return Flaw.PARTIAL
         points = _Points([self.stamps.write(grid.time_ms(index)) for index in range(first, last + 1)])
         try:
-            rows = [row for series in reply.data.result if (row := _row(series, points))]
-            if len({labels(row.name) for row in rows}) != len(rows):
-                return Flaw.DOUBLE
+            matrix = _matrix(reply.data.result, points)
         except _Unfit as unfit:
             return unfit.flaw
-        except ValueError:  # of `labels`
-            return Flaw.SHAPE
         return Part(
             first=first,
             last=last,
-            matrix=compact(rows),
+            matrix=matrix,
             infos=tuple(reply.infos or ()),
             warnings=tuple(reply.warnings or ()),
         )
@@ -118,10 +115,14 @@ class MatrixJson:
         pieces: list[bytes | memoryview] = [self.head, _HEAD]
         for number, row in enumerate(rows):
             pieces += (b',{"metric":' if number else b'{"metric":', row.name)
-            if row.floats:
-                pieces += (b',"values":[', *row.floats[:-1], row.floats[-1][:-1], b"]")
-            if row.histograms:
-                pieces += (b',"histograms":[', *row.histograms[:-1], row.histograms[-1][:-1], b"]")
+            for member, samples in ((b',"values":[', row.floats), (b',"histograms":[', row.histograms)):
+                if any(samples):
+                    pieces.append(member)
+                    pieces += samples
+                    while not pieces[-1]:
+                        pieces.pop()
+                    pieces[-1] = pieces[-1][:-1]  # the comma
+                    pieces.append(b"]")
             pieces.append(b"}")
         pieces.append(b"]}")
         if warnings:
@@ -142,6 +143,15 @@ class _Points:
         self._stamps = stamps
         self._numbers = {stamp: number for number, stamp in enumerate(stamps)}
 
+    def check_all(self, found: list[bytes], counts: Sequence[int]) -> None:
+        """`found` are those of several series, `counts` how many each has."""
+        if found == self._stamps * len(counts):  # no series has a gap
+            return
+        begin = 0
+        for count in counts:
+            self.check(found[begin : begin + count])
+            begin += count
+
     def check(self, found: list[bytes]) -> None:
         """Raises _Unfit unless `found` are some of them, in order."""
         if found == self._stamps:
@@ -154,29 +164,57 @@ class _Points:
             raise _Unfit(Flaw.ORDER)
 
 
-def _row(series: Series, points: _Points) -> Row | None:
-    """None for a series without samples."""
-    name = bytes(series.metric)
-    if b"\n" in name:
+def _matrix(result: Sequence[Series], points: _Points) -> Matrix:
+    """Raises _Unfit."""
+    found = [Row(bytes(series.metric), _run(bytes(series.values)), _run(bytes(series.histograms))) for series in result]
+    matrix = compact([row for row in found if row.floats or row.histograms])
+    flaw = _flaw_of_names(matrix.names, len(matrix))
+    if flaw is not None:
+        raise _Unfit(flaw)
+    _check_floats(matrix, points)
+    for series in result:
+        if len(series.histograms) > len(b"[]"):
+            points.check(_histogram_stamps(bytes(series.histograms)))
+    return matrix
+
+
+def _run(samples: bytes) -> tuple[bytes, ...]:
+    """An array's elements, each with a comma behind; nothing for an array without any."""
+    if samples == b"[]":
+        return ()
+    if samples[:1] != b"[":
         raise _Unfit(Flaw.SHAPE)
-    floats, histograms = bytes(series.values), bytes(series.histograms)
-    row = Row(name, [], [])
-    if floats != b"[]":
-        points.check(_float_stamps(floats))
-        row.floats.append(floats[1:-1] + b",")
-    if histograms != b"[]":
-        points.check(_histogram_stamps(histograms))
-        row.histograms.append(histograms[1:-1] + b",")
-    return row if row.floats or row.histograms else None
+    return (samples[1:-1] + b",",)
 
 
-def _float_stamps(samples: bytes) -> list[bytes]:
-    """Of an array of samples that has nothing else in it; what it has is counted by the characters between."""
+def _flaw_of_names(names: bytes, count: int) -> Flaw | None:
+    return _remembered_flaw(names, count) if len(names) <= _REMEMBERED_BYTES else _find_flaw(names, count)
+
+
+def _find_flaw(names: bytes, count: int) -> Flaw | None:
+    lines = split_names(names)
+    if len(lines) != count:  # one has a line's end in it
+        return Flaw.SHAPE
+    try:
+        return None if len(set(map(labels, lines))) == count else Flaw.DOUBLE
+    except ValueError:
+        return Flaw.SHAPE
+
+
+_remembered_flaw = lru_cache(maxsize=256)(_find_flaw)
+"""A panel's series are the same, refresh after refresh."""
+_REMEMBERED_BYTES = 16 * 1024
+
+
+def _check_floats(matrix: Matrix, points: _Points) -> None:
+    """Samples and nothing else; what there is besides stamps and values is counted. Raises _Unfit."""
+    floats = matrix.floats
+    samples = floats.blob[: floats.ends[-1]] if floats.ends else b""
     stamps = _FLOAT.findall(samples)
-    count = len(stamps)
-    if samples.count(b",") != 2 * count - 1 or samples.count(b"[") != count + 1 or _has_strays(samples):
+    if samples.count(b",") != 2 * len(stamps) or samples.count(b"[") != len(stamps) or _has_strays(samples):
         raise _Unfit(Flaw.SHAPE)
-    return stamps
+    count = samples.count
+    points.check_all(stamps, [count(b"[", begin, end) for begin, end in zip(floats.begins, floats.ends, strict=True)])
 
 
 def _histogram_stamps(samples: bytes) -> list[bytes]:
@@ -185,8 +223,7 @@ def _histogram_stamps(samples: bytes) -> list[bytes]:
         pairs = msgspec.json.decode(samples, type=list[tuple[msgspec.Raw, msgspec.Raw]])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _Unfit(Flaw.SHAPE) from None
-    count = len(pairs)
-    if samples.count(HISTOGRAM_ENDS) != count - 1 or samples.count(b"{") != count or _has_strays(samples):
+    if samples.count(HISTOGRAM_ENDS) != len(pairs) - 1 or samples.count(b"{") != len(pairs) or _has_strays(samples):
         raise _Unfit(Flaw.SHAPE)
     return [bytes(stamp) for stamp, _ in pairs]
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..cache.store import Failed, Store
-from ..core.chunk import Chunk, bounds, number_of
+from ..core.chunk import Chunk, number_of
 from ..core.extents import Extent, Gap, fresh, gaps, within
 from ..core.matrix import rows
 from ..core.model import Key, Pairs, Reason
@@ -245,17 +245,7 @@ def _write(ranged: Ranged, chunks: Mapping[int, Chunk], warnings: Sequence[str] 
     """The answer, cut out of the chunks that hold all of it."""
     query = ranged.query
     grid, stamps = query.grid, query.codec.stamps
-    matrices = []
-    for number, chunk in chunks.items():
-        first, last = bounds(number)
-        matrices.append(
-            chunk.matrix.clipped(
-                grid,
-                query.first if query.first > first else None,
-                query.last if query.last < last else None,
-                stamps,
-            )
-        )
+    matrices = [chunk.clipped(query.first, query.last, grid, stamps) for chunk in chunks.values()]
     infos = sorted({text for chunk in chunks.values() for text in chunk.infos})
     return query.codec.write(rows(matrices), infos, warnings)
 

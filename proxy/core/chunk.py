@@ -66,7 +66,7 @@ class Chunk:
 
     def life_ms(self, lives: Lives) -> int:
         """How long any of it may still answer."""
-        return max(map(lives.left_ms, self.extents), default=0)
+        return max(map(lives.left_ms, self.extents), default=-lives.stale_ms) + lives.stale_ms
 
 
 NOTHING = Chunk()

@@ -40,16 +40,18 @@ class Gap(NamedTuple):
 
 class Lives(NamedTuple):
     """How long young and settled points live by the settings of now. Shortening bites at once, lengthening revives
-    nothing: of this and the TTL that is stored, the smaller one counts.
+    nothing: of this and the TTL that is stored, the smaller one counts. For `stale_ms` more they may still answer.
     """
 
     young_ms: int
     settled_ms: int
+    stale_ms: int = 0
 
     def capped(self, other: "Lives") -> "Lives":
-        return Lives(min(self.young_ms, other.young_ms), min(self.settled_ms, other.settled_ms))
+        return Lives(*map(min, self, other))
 
     def left_ms(self, extent: Extent) -> int:
+        """Of its life; below 0 it is stale for so long."""
         return min(extent.ttl_ms, self.settled_ms if extent.settled else self.young_ms) - extent.age_ms
 
 
@@ -64,7 +66,7 @@ def fresh(extents: Iterable[Extent], lives: Lives) -> list[Extent]:
     found = []
     refresh = False
     for extent in extents:
-        if lives.left_ms(extent) <= 0:
+        if lives.left_ms(extent) + lives.stale_ms <= 0:
             refresh = refresh or not extent.settled
         elif extent.settled or not refresh:
             found.append(extent)

@@ -57,6 +57,8 @@ class RangeQuery:
     parts: tuple[bytes, ...]
     codec: Codec
     narrow: Callable[[int, int], Narrowed]
+    patience: str = ""
+    """The request's own timeout, which is no part of the question."""
     verbatim: bool = True
     starts_between: bool = False
     pinned_ms: int | None = None

@@ -17,8 +17,8 @@ from .promql import Sliceable
 MOST_STEPS = 11_000
 """More is an error at the source (web/api/v1: exceeded maximum resolution), and must stay one."""
 _RANGE = frozenset(("start", "end", "step"))
-_NOT_ANSWERED = frozenset(("timeout",))
-"""Say how long to wait, not what to answer."""
+_PATIENCE = "timeout"
+"""Says how long to wait, not what to answer."""
 
 _SECONDS = re.compile(r"\d{1,11}(?:\.\d+)?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -102,7 +102,7 @@ class RangeReader:
         expression = self.sliceable(given.get("query", ""))
         if expression is None:
             return None
-        parts = canonical(form.pairs, sets=self.sets, noise=_RANGE | _NOT_ANSWERED)
+        parts = canonical(form.pairs, sets=self.sets, noise=_RANGE | {_PATIENCE})
         if not isinstance(parts, tuple):
             return None
         return RangeQuery(
@@ -112,6 +112,7 @@ class RangeReader:
             parts=parts,
             codec=self.codec,
             narrow=lambda first_ms, last_ms: self._narrow(request, first_ms, last_ms),
+            patience=given.get(_PATIENCE, ""),
             verbatim=not self.adds,
             starts_between=starts_between,
             pinned_ms=expression.pinned_ms,

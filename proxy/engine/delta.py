@@ -16,15 +16,15 @@ from typing import TypeVar
 
 from ..cache.store import Failed, Store
 from ..core.chunk import Chunk, number_of
-from ..core.extents import Extent, Gap, fresh, gaps, within
+from ..core.extents import Gap, Lives, fresh, gaps, within
 from ..core.matrix import rows
 from ..core.model import Key, Pairs, Reason
 from ..telemetry.metrics import Metrics
 from .chunks import Additions, Chunks, Known
 from .fetch import OFF_THE_LOOP_BYTES, Fetcher
-from .flight import Flights, Landed, Open, Whole
+from .flight import Broken, Flights, Landed, Open, Whole
 from .parts import Declined, Fetched, Parts
-from .plan import Lookup, Ranged, lives
+from .plan import Lookup, Ranged, RangeKey, lives
 from .remembered import Remembered
 from .source import SourceRuntime
 
@@ -70,7 +70,7 @@ class Deltas:
         self._monotonic = monotonic
         self._now_ms = now_ms
         self._parts = Parts(fetcher=fetcher, metrics=metrics, monotonic=monotonic)
-        self._flights: Flights[Key, Outcome] = Flights()
+        self._flights: Flights[RangeKey, Outcome] = Flights()
         self._seen: Remembered[bytes] = Remembered(monotonic, seconds=_SEEN_SECONDS)
         self._too_large: Remembered[Key] = Remembered(monotonic, seconds=_TOO_LARGE_SECONDS)
 
@@ -90,27 +90,38 @@ class Deltas:
     async def answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
         """The answer, and whether somebody else was waiting for it already."""
         query = ranged.query
-        now_ms = self._now_ms()
+        settled_ms = self._now_ms() - ranged.freshness_ms
         known = await self._chunks.read(ranged, range(number_of(query.first), number_of(query.last) + 1))
         if isinstance(known, Failed):
-            return Declined(failed=True), False
-        extents = fresh(known.extents, ranged.lives)
-        missing = gaps(extents, query.first, query.last)
+            return Declined.STORE, False
+        missing = gaps(fresh(known.extents, ranged.lives), query.first, query.last)
         if not missing:
-            return await self._hit(ranged, known, within(extents, query.first, query.last)), False
+            return await self._hit(ranged, known, ranged.lives), False
         flight, joined = self._flights.join(
-            lookup.key, lambda: self._fill(source, lookup, ranged, known, missing, now_ms - ranged.freshness_ms)
+            ranged.range_key(query.first, query.last),
+            lambda: self._fill(source, lookup, ranged, known, missing, settled_ms),
         )
+        if self._is_whole(ranged, known, ranged.while_revalidating):
+            return await self._hit(ranged, known, ranged.while_revalidating), False
         if joined:
             self._metrics.coalesced(uid=ranged.uid)
-        return await flight.land(), joined
+        outcome = await flight.land()
+        if _has_failed(outcome) and self._is_whole(ranged, known, ranged.if_error):
+            return await self._hit(ranged, known, ranged.if_error), joined
+        return outcome, joined
 
     async def close(self) -> None:
         await self._flights.close()
         await self._parts.close()
 
-    async def _hit(self, ranged: Ranged, known: Known, extents: Sequence[Extent]) -> Assembled:
+    @staticmethod
+    def _is_whole(ranged: Ranged, known: Known, lives: Lives) -> bool:
+        """Whether with longer lives nothing would be missing."""
+        return lives != ranged.lives and not gaps(fresh(known.extents, lives), ranged.query.first, ranged.query.last)
+
+    async def _hit(self, ranged: Ranged, known: Known, lives: Lives) -> Assembled:
         self._count(ranged, fetched=0)
+        extents = within(fresh(known.extents, lives), ranged.query.first, ranged.query.last)
         chunks = {number: held.chunk for number, held in known.held.items()}
         return Assembled(
             headers=known.headers,
@@ -144,7 +155,7 @@ class Deltas:
             if isinstance(landed, Open):
                 self._too_large.remember(ranged.key)
             if isinstance(landed, Whole) and not ranged.query.verbatim:
-                return Declined()
+                return Declined.UNFIT
             return await self._fetcher.keep(source, lookup, landed)
         assert isinstance(landed, Whole)
         self._count(ranged, fetched=ranged.query.last - ranged.query.first + 1)
@@ -195,11 +206,12 @@ class Deltas:
     ) -> Additions:
         settings = self._fetcher.settings_in_force(lookup)
         now = lives(source, settings, lookup.call) if settings is not None else ranged.lives
+        stale_ms = max(ranged.while_revalidating.stale_ms, ranged.if_error.stale_ms)
         query = ranged.query
         return Additions(
             fetched=fetched,
             settled_to=settled_to,
-            lives=ranged.lives.capped(now),
+            lives=ranged.lives.capped(now)._replace(stale_ms=stale_ms),
             grid=query.grid,
             stamps=query.codec.stamps,
             monotonic=self._monotonic,
@@ -230,6 +242,16 @@ class Deltas:
     def _count(self, ranged: Ranged, *, fetched: int) -> None:
         points = ranged.query.last - ranged.query.first + 1
         self._metrics.points(uid=ranged.uid, cached=points - fetched, fetched=fetched)
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    match outcome:
+        case Broken() | Declined.SOURCE:
+            return True
+        case Whole(status=status):
+            return status >= 500
+        case _:
+            return False
 
 
 def _merge(known: Known, additions: Additions) -> dict[int, Chunk]:

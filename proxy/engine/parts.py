@@ -4,17 +4,18 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from ..core import codings
 from ..core.chunk import Part
 from ..core.extents import Gap
-from ..core.model import Key, Pairs, Reason
+from ..core.model import Pairs, Reason
 from ..core.range_query import Flaw
 from ..telemetry.logs import Quiet
 from ..telemetry.metrics import Metrics
 from .fetch import OFF_THE_LOOP_BYTES, Fetcher, kept_headers
 from .flight import Broken, Flights, Landed, Open, Whole
-from .plan import Lookup, Ranged
+from .plan import Lookup, Ranged, RangeKey
 from .remembered import Remembered
 from .source import SourceRuntime
 
@@ -36,11 +37,12 @@ class Fetched:
     may_be_stored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """Not to be answered from parts: the client's own request is to be asked. `failed`: because the store failed."""
+class Declined(Enum):
+    """Why a query is not to be answered from parts: the client's own request is to be asked."""
 
-    failed: bool = False
+    STORE = auto()  # the look-up failed
+    SOURCE = auto()  # the source failed at a part
+    UNFIT = auto()  # refused, cut off, not what was asked, too large
 
 
 class Parts:
@@ -50,7 +52,7 @@ class Parts:
         self._fetcher = fetcher
         self._metrics = metrics
         self._monotonic = monotonic
-        self._flights: Flights[tuple[Key, Gap], Fetched | Declined | Broken] = Flights()
+        self._flights: Flights[RangeKey, Fetched | Declined | Broken] = Flights()
         self._unfit: Remembered[str] = Remembered(monotonic, seconds=OUT_OF_DELTAS_SECONDS)
         self._quiet = Quiet(_LOG_SECONDS)
 
@@ -62,7 +64,8 @@ class Parts:
         self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, gap: Gap
     ) -> tuple[Fetched | Declined | Broken, bool]:
         """The part, and whether it was another who asked for it."""
-        flight, joined = self._flights.join((ranged.key, gap), lambda: self._fetch(source, lookup, ranged, gap))
+        key = ranged.range_key(gap.first, gap.last)
+        flight, joined = self._flights.join(key, lambda: self._fetch(source, lookup, ranged, gap))
         if joined:
             self._metrics.coalesced(uid=ranged.uid)
         return await flight.land(), joined
@@ -99,11 +102,11 @@ class Parts:
                     return landed
                 case Open():
                     await landed.response.aclose()
-                    return Declined()
+                    return Declined.UNFIT
                 case Whole(refusal=None | Reason.PARTIAL):
                     return await self._read(source, lookup, ranged, gap, landed, asked_at)
                 case Whole():
-                    return Declined()
+                    return Declined.SOURCE if landed.status >= 500 else Declined.UNFIT
 
     async def _read(
         self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, gap: Gap, whole: Whole, asked_at: float
@@ -117,7 +120,7 @@ class Parts:
         part = await asyncio.to_thread(read) if len(whole.body) >= OFF_THE_LOOP_BYTES else read()
         if isinstance(part, Flaw):
             self._found_unfit(ranged.uid, part)
-            return Declined()
+            return Declined.UNFIT
         return Fetched(
             part=part,
             asked_at=asked_at,

@@ -89,8 +89,9 @@ class Pipeline:
         match outcome:
             case Assembled():
                 return self._assembled(source, lookup, outcome, joined=joined)
-            case Declined(failed=failed):
-                return await self._fetch(source, lookup, "uri-miss", XCache.ERROR if failed else XCache.MISS)
+            case Declined():
+                x_cache = XCache.ERROR if outcome is Declined.STORE else XCache.MISS
+                return await self._fetch(source, lookup, "uri-miss", x_cache)
             case _:
                 return await self._landed(source, lookup, outcome, "uri-miss", XCache.MISS, joined=joined)
 

@@ -4,6 +4,7 @@ Pure but for reading the body, which happens only where the dialect's table know
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..core import paths, policy
 from ..core.codings import accepts_gzip
@@ -21,6 +22,15 @@ _READS = frozenset((Reason.HEALTH, Reason.NOW))
 """What a dialect refuses although it knows it for a read: it may be asked again on a fresh connection."""
 
 
+class RangeKey(NamedTuple):
+    """One range of a query, and how long its client would have the source work: who is in a hurry fails alone."""
+
+    query: Key
+    first: int
+    last: int
+    patience: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranged:
     """A range query that may be answered from chunks. `digest` identifies it but for its range."""
@@ -30,12 +40,17 @@ class Ranged:
     generation: str
     digest: bytes
     lives: Lives
+    while_revalidating: Lives
+    if_error: Lives
     freshness_ms: int
 
     @property
     def key(self) -> Key:
         """Of all its ranges together: nothing is stored under it."""
         return Key(uid=self.uid, generation=self.generation, digest=self.digest)
+
+    def range_key(self, first: int, last: int) -> RangeKey:
+        return RangeKey(self.key, first, last, self.query.patience)
 
     def chunk_key(self, number: int) -> Key:
         return Key(uid=self.uid, generation=self.generation, digest=chunk_digest(self.digest, number))
@@ -146,6 +161,7 @@ def _ranged(
     query = call.range.aligned() if delta.align else call.range
     if query.starts_between:
         return None
+    delta_lives = lives(source, settings, call)
     how = b"%d %d %d" % (*query.grid, delta.freshness_ms)  # what is settled is stored as such
     return Ranged(
         query=query,
@@ -158,7 +174,9 @@ def _ranged(
             call_parts=(how, *query.parts),
             identity=identity,
         ),
-        lives=lives(source, settings, call),
+        lives=delta_lives,
+        while_revalidating=delta_lives._replace(stale_ms=source.config.stale_while_revalidate_ms),
+        if_error=delta_lives._replace(stale_ms=source.config.stale_if_error_ms),
         freshness_ms=delta.freshness_ms,
     )
 

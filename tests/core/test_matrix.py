@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ def read(matrix: Matrix, grid: Grid, stamps: PaddedSeconds) -> Model:
 
 
 def read_rows(found: list[Row], grid: Grid, stamps: PaddedSeconds) -> Model:
-    def samples(pieces: list[bytes | memoryview]) -> list[tuple[int, object]]:
+    def samples(pieces: Sequence[bytes | memoryview]) -> list[tuple[int, object]]:
         text = b"".join(pieces).removesuffix(b",")
         parsed = json.loads(b"[" + text + b"]", parse_float=str, parse_int=str)
         return [(grid.index_at(stamps.read(stamp.encode())), value) for stamp, value in parsed]

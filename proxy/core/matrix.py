@@ -191,15 +191,22 @@ def runs(blob: bytes, begin: int, ends: Offsets, between: bytes) -> Runs:
 Labels = tuple[tuple[str, str], ...]
 
 
-@lru_cache(maxsize=8192)
 def labels(name: bytes) -> Labels:
     """A label set in the order in which Prometheus compares them: by name, then by value. Code points sort as their UTF-8
     does. Raises ValueError for what is no object of strings.
     """
+    return _remembered_labels(name) if len(name) <= _REMEMBERED_LABELS_BYTES else _labels(name)
+
+
+def _labels(name: bytes) -> Labels:
     found = orjson.loads(name)
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("not a label set")
     return tuple(sorted(found.items()))
+
+
+_REMEMBERED_LABELS_BYTES = 512
+_remembered_labels = lru_cache(maxsize=8192)(_labels)
 
 
 def split_names(names: bytes) -> tuple[bytes, ...]:

@@ -91,9 +91,12 @@ def redis(directory: Path, binary: str) -> Peer:
 
 
 def by_size(origin_port: int) -> str:
-    """A configuration with a source for each size of answer, at `/ds/<size>`."""
+    """A configuration with a source for each size of answer, at `/ds/<size>`. Whole answers: deltas have a benchmark of
+    their own, and the origin's answers are no series.
+    """
     return "datasources:\n" + "".join(
-        f"  - {{uid: {size}, type: prometheus, url: http://127.0.0.1:{origin_port}/{size}, cache: {{enabled: true}}}}\n"
+        f"  - {{uid: {size}, type: prometheus, url: http://127.0.0.1:{origin_port}/{size}, cache: {{enabled: true}}, "
+        "delta: {enabled: false}}\n"
         for size in ("1k", "60k")
     )
 

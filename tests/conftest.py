@@ -21,6 +21,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 pytest_plugins = [
     "tests.servers.valkey",
     "tests.servers.prometheus",
+    "tests.servers.prometheus_history",
     "tests.servers.millpond",
     "tests.servers.counting",
     "tests.servers.raw",

@@ -1,0 +1,102 @@
+"""One panel's requests: the same question about many ranges, written in the many ways in which clients write it."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from multidict import CIMultiDict
+
+from tests.engine.stack import RANGE, Ask
+
+Parameter = tuple[str, str]
+
+EXTRAS: tuple[tuple[Parameter, ...], ...] = (
+    *((("limit", "3"),), (("limit", "0"),), (("lookback_delta", "1m"),), (("timeout", "30s"),)),
+    *((("dedup", "true"), ("partial_response", "false")), (("max_source_resolution", "5m"),)),
+    *((("stats", "all"),), (("foo", "bar"), ("foo", "baz")), (("engine", "thanos"),), (("_", "1"),)),
+)
+"""Prometheus 2.42 knows `timeout` and `stats` of these; the others have to be told apart for those that do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Milliseconds, both ends included."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """`step_texts` are ways to write one step, `step_ms` what the source makes of it."""
+
+    query: str
+    step_ms: int
+    step_texts: tuple[str, ...]
+    phase_ms: int
+    extra: tuple[Parameter, ...] = ()
+
+    def on_grid(self, time_ms: int) -> int:
+        """The last point of the panel's grid that is not after this."""
+        return (time_ms - self.phase_ms) // self.step_ms * self.step_ms + self.phase_ms
+
+    def ask(self, chance: random.Random, range_: Range) -> Ask:
+        time = chance.choice((_seconds, _seconds, _three_decimals, _rfc3339))
+        parameters = [
+            ("query", self.query),
+            ("start", time(range_.start_ms)),
+            ("end", time(range_.end_ms)),
+            ("step", chance.choice(self.step_texts)),
+        ]
+        headers = CIMultiDict({"Accept-Encoding": chance.choice(("gzip", "gzip, deflate, br", "identity"))})
+        if chance.random() < 0.4:
+            return Ask(query=urlencode([*parameters, *self.extra]), headers=headers)
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        url, body = _split(chance, parameters, list(self.extra))
+        return Ask(method="POST", path=RANGE, query=urlencode(url), headers=headers, body=urlencode(body).encode())
+
+
+def step_texts(step_ms: int) -> tuple[str, ...]:
+    texts = [f"{step_ms / 1000:g}", f"{step_ms / 1000:.3f}", f"{step_ms}ms"]
+    if step_ms % 1000 == 0:
+        texts += [f"{step_ms // 1000}", f"{step_ms // 1000}s"]
+    if step_ms % 60_000 == 0:
+        texts.append(f"{step_ms // 60_000}m")
+    if step_ms % 86_400_000 == 0:
+        texts.append(f"{step_ms // 86_400_000}d")
+    return tuple(texts)
+
+
+def _split(
+    chance: random.Random, parameters: list[Parameter], extra: list[Parameter]
+) -> tuple[list[Parameter], list[Parameter]]:
+    """A POST's parameters, of its URL and of its body. The body wins where both have one."""
+    match chance.randrange(5):
+        case 0:
+            return extra, parameters  # Grafana's custom parameters
+        case 1:
+            chosen = chance.sample(parameters, chance.randrange(1, 4))
+            return [*chosen, *extra], [one for one in parameters if one not in chosen]
+        case 2:
+            return [*parameters, *extra], []
+        case 3 if chance.random() < 0.5:
+            return [(name, "1" if name == "step" else text) for name, text in parameters[1:]], parameters + extra
+        case _:
+            chance.shuffle(parameters)
+            return [], parameters + extra
+
+
+def _seconds(time_ms: int) -> str:
+    """With as many decimals as it needs."""
+    whole, rest = divmod(time_ms, 1000)
+    return f"{whole}.{rest:03}".rstrip("0").rstrip(".")
+
+
+def _three_decimals(time_ms: int) -> str:
+    return f"{time_ms // 1000}.{time_ms % 1000:03}"
+
+
+def _rfc3339(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{time_ms % 1000:03}Z" if time_ms % 1000 else f"{moment}Z"

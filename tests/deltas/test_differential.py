@@ -1,0 +1,86 @@
+"""Whatever is asked of Millpond in whatever order, its answer is Prometheus' own: `make deltas` is the long form.
+
+DELTA_SEED=… takes the one that a failed run printed, DELTA_EPISODE=… an episode of it alone.
+"""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+
+from proxy.cache.memory import MemoryStore
+from proxy.cache.redis import RedisStore
+from proxy.cache.store import Store
+from proxy.config.schema import Config
+from tests.servers.prometheus_history import History
+from tests.servers.valkey import Valkey
+
+from .episode import Differs, Episode, Tally, episode
+from .stand import Clocks, Stand, standing
+
+COMPARISONS = int(os.environ.get("DELTA_COMPARISONS", "2000"))
+SEED = int(os.environ.get("DELTA_SEED", "0")) or secrets.randbelow(2**31)
+ONE = os.environ.get("DELTA_EPISODE", "")
+_AT_ONCE = 4
+_ENOUGH = 5
+"""Differences after which no more are looked for."""
+
+
+def memory(clocks: Clocks, config: Config) -> Store:
+    caching = config.caching
+    size = int(caching.memory.max_size_mb * 2**20)
+    return MemoryStore(max_size_bytes=size, max_value_bytes=caching.max_value_bytes, clock=clocks.monotonic)
+
+
+def valkey_store(clocks: Clocks, config: Config) -> Store:
+    return RedisStore(config.caching, on_fault=lambda operation, kind: pytest.fail(f"{operation}: {kind}"))
+
+
+def stand_of(
+    number: int, it: Episode, delta: dict[str, Any], url: str, valkey: Valkey
+) -> AbstractAsyncContextManager[Stand]:
+    """Every seventh in Valkey, every fifth in so little memory that much of it is evicted."""
+    caching: dict[str, Any] = {"ttl": f"{it.ttl_ms}ms"}
+    store: Callable[[Clocks, Config], Store] = memory
+    if number % 7 == 3:
+        caching |= dict.fromkeys(("read_timeout", "write_timeout", "connection_timeout"), "10s")
+        caching["redis"] = {"url": valkey.url, "prefix": f"deltas-{SEED}-{number}"}
+        store = valkey_store
+    elif number % 5 == 4:
+        caching |= {"memory": {"max_size_mb": 0.05}, "max_value_mb": 0.02}
+    return standing(url, clocks=it.clocks, store=store, caching=caching, delta=delta)
+
+
+@pytest.mark.timeout(0 if COMPARISONS > 5000 else 240)
+async def test_the_answer_is_the_sources(prometheus_history: History, valkey: Valkey) -> None:
+    print(f"DELTA_SEED={SEED}", file=sys.stderr)
+    tally = Tally()
+    differences: list[str] = []
+    numbers: Iterator[int] = iter((int(ONE),)) if ONE else count()
+
+    async def work() -> None:
+        for number in numbers:
+            if (tally.comparisons >= COMPARISONS and not ONE) or len(differences) >= _ENOUGH:
+                return
+            it, delta = episode(SEED, number, tally)
+            try:
+                await it.run(partial(stand_of, number, it, delta, prometheus_history.url, valkey))
+            except* Differs as group:
+                told = "\n".join([f"DELTA_SEED={SEED} DELTA_EPISODE={number} {delta} TTL {it.ttl_ms} ms", *it.log])
+                differences.append(f"{told}\n  {group.exceptions[0]}")
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(_AT_ONCE):
+            tasks.create_task(work())
+    print(
+        f"{tally.comparisons} comparisons, {tally.same_bytes} alike to the byte, {len(tally.kinds)} kinds; {tally.said}"
+    )
+    print(tally.statuses)
+    assert differences == [], "\n\n".join(differences)

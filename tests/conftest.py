@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.servers.valkey",
     "tests.servers.prometheus",
     "tests.servers.prometheus_history",
+    "tests.servers.prometheus_living",
     "tests.servers.millpond",
     "tests.servers.counting",
     "tests.servers.raw",

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import redis as redis_py
+
 _NGINX = """\
 {user}worker_processes 1;
 daemon off;
@@ -45,6 +47,7 @@ class Peer:
     prefix: str
     process: subprocess.Popen[bytes]
     admin_port: int = 0
+    data_dir: Path = Path()
 
     def cpu_seconds(self) -> float:
         """Of the process and its children (nginx answers from a worker)."""
@@ -90,6 +93,26 @@ def redis(directory: Path, binary: str) -> Peer:
     return _start("redis", port, "", command)
 
 
+def clean(millpond: Peer, uid: str) -> None:
+    """Of everything that was kept for a source."""
+    token = (millpond.data_dir / "admin-token").read_text().strip()
+    url = f"http://127.0.0.1:{millpond.admin_port}/api/datasources/uid/{uid}/cache/clean?scope=datasource"
+    request = urllib.request.Request(url, method="POST", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        response.read()
+
+
+def redis_used_bytes(server: Peer) -> int:
+    """What its keys and values take, by its own account."""
+    with redis_py.Redis(port=server.port) as client:
+        return sum(int(client.memory_usage(key) or 0) for key in client.scan_iter(count=1000))
+
+
+def relay(source_port: int) -> Peer:
+    port = free_port()
+    return _start("relay", port, "", [sys.executable, "-m", "benchmarks.relay", str(port), str(source_port)])
+
+
 def by_size(origin_port: int) -> str:
     """A configuration with a source for each size of answer, at `/ds/<size>`. Whole answers: deltas have a benchmark of
     their own, and the origin's answers are no series.
@@ -101,15 +124,28 @@ def by_size(origin_port: int) -> str:
     )
 
 
-def millpond(name: str, directory: Path, configuration: str, *flags: str) -> Peer:
+def prometheus(directory: Path) -> Peer:
+    """Over the blocks in `data` of this directory."""
+    port = free_port()
+    config = directory / "prometheus.yml"
+    config.write_text("global: {}\n")
+    command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}"]
+    command += ["--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    peer = _start("prometheus", port, "", command)
+    _await_ready(f"http://127.0.0.1:{port}/-/ready")
+    return peer
+
+
+def millpond(name: str, directory: Path, configuration: str, *flags: str, program: Sequence[str] = ("proxy",)) -> Peer:
+    """`program` is the module that is run, and its own arguments."""
     port, admin = free_port(), free_port()
     directory.mkdir()
     config = directory / "millpond.yaml"
     config.write_text(configuration)
-    command = [sys.executable, "-m", "proxy", "serve", "--config", str(config), "--data-dir", str(directory)]
+    command = [sys.executable, "-m", *program, "serve", "--config", str(config), "--data-dir", str(directory)]
     command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}"]
     command += ["--ttl", "1h", "--log-level", "warning", *flags]
-    peer = replace(_start(name, port, "/ds", command), admin_port=admin)
+    peer = replace(_start(name, port, "/ds", command), admin_port=admin, data_dir=directory)
     _await_ready(f"http://127.0.0.1:{admin}/-/ready")
     return peer
 

@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 
-from tests.engine.stack import RANGE, Ask
+from tests.engine.stack import Ask
+
+RANGE = "/api/v1/query_range"
 
 Parameter = tuple[str, str]
 
@@ -41,7 +43,19 @@ class Panel:
         """The last point of the panel's grid that is not after this."""
         return (time_ms - self.phase_ms) // self.step_ms * self.step_ms + self.phase_ms
 
+    def plainly(self, range_: Range) -> Ask:
+        """In one way, by GET."""
+        parameters = [
+            ("query", self.query),
+            ("start", _seconds(range_.start_ms)),
+            ("end", _seconds(range_.end_ms)),
+            ("step", self.step_texts[0]),
+        ]
+        headers = CIMultiDict({"Accept-Encoding": "identity"})
+        return Ask(path=RANGE, query=urlencode([*parameters, *self.extra]), headers=headers)
+
     def ask(self, chance: random.Random, range_: Range) -> Ask:
+        """In one of all the ways."""
         time = chance.choice((_seconds, _seconds, _three_decimals, _rfc3339))
         parameters = [
             ("query", self.query),
@@ -51,7 +65,7 @@ class Panel:
         ]
         headers = CIMultiDict({"Accept-Encoding": chance.choice(("gzip", "gzip, deflate, br", "identity"))})
         if chance.random() < 0.4:
-            return Ask(query=urlencode([*parameters, *self.extra]), headers=headers)
+            return Ask(path=RANGE, query=urlencode([*parameters, *self.extra]), headers=headers)
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         url, body = _split(chance, parameters, list(self.extra))
         return Ask(method="POST", path=RANGE, query=urlencode(url), headers=headers, body=urlencode(body).encode())

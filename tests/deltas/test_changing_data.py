@@ -48,7 +48,7 @@ def panel(query: str) -> Panel:
 
 
 def asking(query: str, range_: Range) -> Ask:
-    return panel(query).ask(random.Random(1), range_)
+    return panel(query).plainly(range_)
 
 
 def front_of(source: Living, clocks: Clocks) -> AbstractAsyncContextManager[Stand]:

@@ -48,7 +48,7 @@ async def _memory_bytes(source_port: int, query: RangeQuery, wall_seconds: int) 
     store = MemoryStore(max_size_bytes=1 << 30, max_value_bytes=config.caching.max_value_bytes)
     with tempfile.TemporaryDirectory() as directory:
         book, upstream = Book(FileSettings(Path(directory)), config), Upstream(source)
-        pipeline = Pipeline(book=book, store=store, metrics=Metrics())
+        pipeline = Pipeline(book=book, store=store, metrics=Metrics(), now_ms=lambda: wall_seconds * 1000)
         await book.start()
         await upstream.start()
         try:

@@ -1,7 +1,6 @@
 """The engine in front of a real source, with clocks to turn, and the source itself beside it for comparison."""
 
 import gzip
-import inspect
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from yarl import URL
 
 from proxy.cache.store import Store
 from proxy.config.convert import section
-from proxy.config.schema import Config, Source
+from proxy.config.schema import Config
 from proxy.core.model import XCache
 from proxy.engine.pipeline import Pipeline
 from proxy.engine.source import Limits, SourceRuntime
@@ -119,8 +118,6 @@ async def standing(
     **source: Any,
 ) -> AsyncIterator[Stand]:
     """`caching` and `source` are keys of the configuration file."""
-    if "delta" not in Source.__struct_fields__:
-        source.pop("delta", None)
     problems: list[tuple[str, str]] = []
     document = {
         "caching": caching or {},
@@ -134,8 +131,9 @@ async def standing(
             book = Book(FileSettings(Path(directory)), config)
             upstream = Upstream(config.datasources[0])
             made, metrics = store(clocks, config), Metrics()
-            more = {"now_ms": clocks.wall_ms} if "now_ms" in inspect.signature(Pipeline).parameters else {}
-            pipeline = Pipeline(book=book, store=made, metrics=metrics, monotonic=clocks.monotonic, **more)
+            pipeline = Pipeline(
+                book=book, store=made, metrics=metrics, monotonic=clocks.monotonic, now_ms=clocks.wall_ms
+            )
             await made.start()
             await book.start()
             await upstream.start()

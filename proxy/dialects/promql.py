@@ -7,7 +7,7 @@ Texts that Prometheus would refuse may pass: it is asked all the same, and says 
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,6 +51,13 @@ KEYWORDS = frozenset("and atan2 bool by group_left group_right ignoring on or un
 UNSAFE_WORDS = frozenset("anchored fill fill_left fill_right limit_ratio limitk smoothed".split())
 """Modifiers that look ahead, or are too new to be known; aggregations that choose among series by their hashes."""
 
+_FROM_THE_START = Lexeme(Token.NAME, "predict_linear")
+"""With an `@`, Prometheus (2.42) gives it fewer samples at each further point: it depends on the range's start."""
+_NO_NAME = (Lexeme(Token.NAME, "vector"), OPEN)
+"""What has none, so that `or vector(0)` brings together no two names."""
+_NAMED = re.compile(r"\{[ \t\n\r]*+(?:__name__[ \t\n\r]*+=[ \t\n\r]*+)?+[\"'`]")
+"""The beginning of a selector that says its metric's name in braces."""
+
 _GRAMMAR = Grammar()
 _PLAIN = re.compile(r"(?:(?:0|[1-9][0-9]*+)(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++)?")
 """A number that every reader takes for the same: no octal, no hexadecimal, no underscore."""
@@ -79,6 +86,7 @@ def depends_on_time_alone(
     lexemes: Iterable[Lexeme], *, functions: frozenset[str], unsafe: frozenset[str]
 ) -> Sliceable | None:
     """Raises what `lexemes` raises. `unsafe`: words that may stand nowhere outside of braces and strings."""
+    lexemes = tuple(lexemes)
     pinned_ms: int | None = None
     depth, before = 0, END
     for lexeme, after in with_next(iter(lexemes)):
@@ -103,7 +111,36 @@ def depends_on_time_alone(
                 if depth < 0:
                     return None
         before = lexeme
-    return Sliceable(pinned_ms) if depth == 0 and before is not END else None
+    if pinned_ms is not None and _FROM_THE_START in lexemes:
+        return None
+    if depth != 0 or before is END or _names_may_collide(lexemes):
+        return None
+    return Sliceable(pinned_ms)
+
+
+def _names_may_collide(lexemes: Sequence[Lexeme]) -> bool:
+    """Whether series of several names may lose their names all over the range, and not point by point: what rollups and
+    signs do. Two that are alike then are an error, however far from each other they are.
+    """
+    kinds = {lexeme.kind for lexeme in lexemes}
+    sub_query, nameless, negated, either = Token.SUBQUERY in kinds, False, False, False
+    for before, lexeme, after, second in zip(
+        (END, *lexemes), lexemes, (*lexemes[1:], END), (*lexemes[2:], END, END), strict=False
+    ):
+        operand_before = before == CLOSE or (before.kind is not Token.SIGN and before is not END and not _joins(before))
+        match lexeme:
+            case Lexeme(Token.SELECTOR, text):
+                has_name = before.kind is Token.NAME and not _joins(before)
+                nameless = nameless or not (has_name or _NAMED.match(text))
+            case Lexeme(Token.SIGN, "-"):
+                negated = negated or not (operand_before or after.kind is Token.NUMBER)
+            case Lexeme(Token.NAME, text) if text.lower() == "or":
+                either = either or (after, second) != _NO_NAME
+    return (nameless and (negated or sub_query or Token.WINDOW in kinds)) or (either and (negated or sub_query))
+
+
+def _joins(lexeme: Lexeme) -> bool:
+    return lexeme.kind is Token.NAME and lexeme.text.lower() in KEYWORDS
 
 
 def called(after: Lexeme) -> bool:

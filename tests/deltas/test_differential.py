@@ -19,10 +19,11 @@ from proxy.cache.memory import MemoryStore
 from proxy.cache.redis import RedisStore
 from proxy.cache.store import Store
 from proxy.config.schema import Config
-from tests.servers.prometheus_history import History
+from tests.servers.prometheus_history import END_S, FINE_S, History
 from tests.servers.valkey import Valkey
 
 from .episode import Differs, Episode, Tally, episode
+from .panel import Panel, Range
 from .stand import Clocks, Stand, standing
 
 COMPARISONS = int(os.environ.get("DELTA_COMPARISONS", "2000"))
@@ -84,3 +85,28 @@ async def test_the_answer_is_the_sources(prometheus_history: History, valkey: Va
     )
     print(tally.statuses)
     assert differences == [], "\n\n".join(differences)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'rate({__name__=~"old_name_total|new_name_total"}[1m])',
+        'max_over_time({job="web",__name__=~".*name_total"}[1m])',
+        '-{__name__=~"old_name_total|new_name_total"}',
+        "-(old_name_total or new_name_total)",
+        "max_over_time((old_name_total or new_name_total)[30s:15s])",
+        "predict_linear(req_total[40s] @ 1795390000, 60)",
+    ],
+)
+async def test_what_the_whole_range_decides_is_not_decided_point_by_point(
+    prometheus_history: History, query: str
+) -> None:
+    """A metric got another name. Where the name is taken off, Prometheus refuses ranges that hold both."""
+    panel = Panel(query=query, step_ms=15_000, step_texts=("15",), phase_ms=0)
+    middle_ms = panel.on_grid((END_S - FINE_S // 2) * 1000)
+    clocks = Clocks(END_S * 1000)
+    async with standing(prometheus_history.url, clocks=clocks, store=memory) as stand:
+        for number in range(-2, 32):
+            ask = panel.plainly(Range(middle_ms - 600_000, middle_ms + number * panel.step_ms))
+            ours, theirs = await stand.ask(ask), await stand.ask_source(ask)
+            assert ours.difference(theirs) is None

@@ -28,6 +28,9 @@ SAFE = [
     "timestamp(x)", "histogram_fraction(0, 1, x)", "x # @ end()", "x # ' \n + y", "x # \"\r\n + y", "'@ end()'",
     '"offset -5m"', "`limitk(1, x)`", 'x{a="@ end()"}', "x{a='\"', b=\"'\"}", r'x{a="\" offset -5m"}', r"x{a='\\'}",
     r'x{a=~"\\d+"}', r"x{a=~`\d+`}", "x{a=`#`} + y", "x{smoothed='a', offset='b', start!='c'}", "x{a='\u2028é'}",
+    "rate({__name__='x'}[5m])", "rate({ 'x.y', a='b'}[5m])", "rate({\n__name__ = `x`}[5m])", "sum({job='a'})",
+    "{a='b'} - 5", "{a='b'} > -5", "-5 * {a='b'}", "-rate(x[5m])", "-x", "x - (y or z)", "(x or y) - z",
+    "rate(x[5m]) or rate(y[5m])", "max_over_time((x or vector(0))[1h:])", "-(x or\nvector (0))", "x or y - 1",
     "((((x))))", "sum(\n  x\n)", "x</y", "(x)", "-x ^ +2", "x[5m]", "x{}", "1 +", "x y", "rate()", "sum() by", "@ 5",
 ]  # fmt: skip
 """The last ones are errors, which Prometheus may tell itself."""
@@ -74,6 +77,15 @@ UNSAFE = {
         "info(x)", "nonsense(x)", "Rate(x[5m])", "RATE(x[5m])", "Time()", "histogram_quantiles(x, 'q', .5, .9)",
         "integral(x[5m])", "now()", "sum(nonsense(x))", "nonsense by (a) (x)", "nonsense\n(x)",
         "smooth_exponential(x, 1)", "x:sum(y)", "offset5m(x)",
+    ],
+    "where the range starts": [
+        "predict_linear(x[1h] @ 5, 60)", "x @ 5 + predict_linear(y[1h], 60)", "predict_linear(x[1h:] @ 5, 60)",
+    ],
+    "what of several names is in the range": [
+        "rate({__name__=~'a|b'}[5m])", "rate({job='a'}[5m])", "sum(rate({__name__!='a'}[5m]))", "-{job='a'}",
+        "1 + -{job='a'}", "rate(x[5m]) and {job='a'}", "rate(x[5m]) > bool {job='a'}", "max_over_time({a='b'}[1h:])",
+        "-(x or y)", "(x - -(x or y))", "x or -y", "x OR -y", "max_over_time((x or y)[1h:])", "-(x or vector)",
+        "rate({a='b', __name__='x'}[5m])", "rate({__name__ =~ 'x'}[5m])", "rate({}[5m])", "- {job='a'}[5m]",
     ],
     "no known text": [
         "", " ", "\n", "# x", "(", ")", "x)", "(x", "x)(", "((x)", "x{", "x}", "x{a='b'", "x[", "x]", "x[5m", "x[]",

@@ -111,7 +111,7 @@ def _come_and_go(chance: random.Random) -> Iterator[str]:
     middle_s = END_S - FINE_S // 2
     for name, start_s, end_s in (
         ("old_name_total", END_S - FINE_S, middle_s),
-        ("new_name_total", middle_s + 60, END_S),
+        ("new_name_total", middle_s + 400, END_S),  # the old one is not even looked back to any more
         ("fresh_total", END_S - 700, END_S),
     ):
         for total, time in enumerate(scrapes(chance, start_s, end_s)):

@@ -4,7 +4,7 @@ UPSTREAM ?= http://localhost:9090
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench bench-quick soak faults chaos fuzz lock clean
+.PHONY: run test lint format bench bench-quick bench-delta soak faults chaos fuzz deltas lock clean
 
 run: $(VENV)/.run
 	$(BIN)/millpond serve --upstream $(UPSTREAM) --log-format console
@@ -27,6 +27,10 @@ bench: $(VENV)/.test
 
 bench-quick: $(VENV)/.test
 	$(BIN)/python -m benchmarks --quick
+
+# What deltas cost and save in front of a real Prometheus; BENCH_DELTA=--quick for a shorter one.
+bench-delta: $(VENV)/.test
+	$(BIN)/python -m benchmarks.delta $(BENCH_DELTA)
 
 # What must not grow: 10,000 idle connections, then ten minutes of mixed load; SOAK="--minutes 60" for longer.
 soak: $(VENV)/.test
@@ -52,6 +56,12 @@ fuzz: export FUZZ_EXAMPLES ?= 3000
 fuzz: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout 0 -x -s tests/fuzz
 	$(BIN)/python -m pytest --timeout 0 tests/web/test_openapi.py tests/dialects/test_any_bytes.py
+
+# Random questions in random order, of Millpond and of Prometheus itself, until so many answers have been compared. The
+# seed is printed; DELTA_SEED=… begins with that one, DELTA_EPISODE=… takes one of its episodes alone.
+deltas: export DELTA_COMPARISONS ?= 20000
+deltas: $(VENV)/.test
+	$(BIN)/python -m pytest --timeout 0 -s tests/deltas
 
 # The lock files hold hashes and no addresses; both fit every supported Python and platform.
 lock: $(VENV)/.python

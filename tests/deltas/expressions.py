@@ -77,9 +77,9 @@ class Expressions:
         self._kinds.clear()
         depth = self._chance.choice((0, 1, 1, 2, 2, 3))
         roll = self._chance.random()
-        if roll < 0.84:
+        if roll < 0.86:
             text = self._vector(depth).text
-        elif roll < 0.92:
+        elif roll < 0.94:
             text = self._number()
         else:
             text = self._wrong()
@@ -153,16 +153,21 @@ class Expressions:
         return self._offset() if roll < 0.9 else f" @ {self._instant()}"
 
     def _offset(self) -> str:
-        sign = self._chance.choice(("", "", "", "-", "- "))
+        sign = self._chance.choice(("", "", "", "", "", "", "-", "- "))
         self._is("negative offset" if sign else "offset")
         word = self._chance.choice(("offset", "OFFSET"))
         return f" {word} {sign}{self._chance.choice(('30s', '5m', '7m30s', '1h', '1s', '1d'))}"
 
     def _instant(self) -> str:
         roll = self._chance.random()
-        if roll < 0.35:
+        if roll < 0.2:
             return self._one_of(["start()", "end()", "start( )"])
-        ages = {"@ old": (1300, 20_000), "@ young": (-100, 700), "@ ahead": (-90_000, -1000)}
+        ages = {
+            "@ old": (1300, 20_000),
+            "@ older": (20_000, 90_000),
+            "@ young": (-100, 700),
+            "@ ahead": (-90_000, -1000),
+        }
         kind = self._one_of(list(ages))
         return f"{END_S - self._chance.randint(*ages[kind])}{self._chance.choice(('', '.5', '.0', 'e0'))}"
 
@@ -186,12 +191,16 @@ class Expressions:
         return Vector(f"{name}_over_time({first}{self._window()})", ordered=True)
 
     def _over_subquery(self, depth: int) -> Vector:
+        """One in another has a small window: the source's work is the product."""
         of = self._vector(min(depth, 1))
-        step = self._chance.choice((*self._steps, ""))
-        self._is("sub-query" if step else "sub-query without step")
+        self._is("sub-query in a sub-query" if "_over_time((" in of.text else "sub-query")
+        windows = self._windows[:2] if "_over_time((" in of.text else self._windows[:-1]
+        step = self._chance.choice(("", *self._steps))
+        self._is(f"sub-query {'with' if step else 'without'} step")
         name = self._chance.choice(("max", "min", "count", "last", "sum", "avg"))
-        text = f"{name}_over_time(({of.text})[{self._chance.choice(self._windows)}:{step}]{self._shift()})"
-        return Vector(text, ordered=of.ordered)
+        return Vector(
+            f"{name}_over_time(({of.text})[{self._chance.choice(windows)}:{step}]{self._shift()})", ordered=of.ordered
+        )
 
     def _moved(self, _: int) -> Vector:
         return Vector(self._plain().text + self._offset(), ordered=True)

@@ -26,7 +26,7 @@ from .episode import Differs, Episode, Tally, episode
 from .panel import Panel, Range
 from .stand import Clocks, Stand, standing
 
-COMPARISONS = int(os.environ.get("DELTA_COMPARISONS", "2000"))
+COMPARISONS = int(os.environ.get("DELTA_COMPARISONS", "2500"))
 SEED = int(os.environ.get("DELTA_SEED", "0")) or secrets.randbelow(2**31)
 ONE = os.environ.get("DELTA_EPISODE", "")
 _AT_ONCE = 4
@@ -85,6 +85,11 @@ async def test_the_answer_is_the_sources(prometheus_history: History, valkey: Va
     )
     print(tally.statuses)
     assert differences == [], "\n\n".join(differences)
+    if not ONE:
+        reused = tally.said["hit"] + tally.said["fwd=partial"]
+        assert len(tally.kinds) >= 60
+        assert tally.said["fwd=partial"] > tally.statuses[200] / 20
+        assert reused > tally.statuses[200] / 4, "little was answered from parts"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class Episode:
         end_ms = panel.on_grid(end_ms)
         return Range(end_ms - points * panel.step_ms, end_ms)
 
-    async def _compare(self, stand: Stand, panel: Panel, *ranges: Range) -> None:
+    async def _compare(self, stand: Stand, panel: Panel, *ranges: Range, oddly: bool = False) -> None:
         """Ask for the ranges, all at once, and hold each answer against the source's own."""
 
         async def one(ask: Ask) -> None:
@@ -93,7 +93,7 @@ class Episode:
             if (difference := ours.difference(theirs)) is not None:
                 raise Differs(f"{difference}\n  {panel}\n  {asked}\n  {ours.x_cache} {ours.cache_status}")
 
-        asks = [panel.ask(self.chance, range_) for range_ in ranges]
+        asks = [panel.ask(self.chance, range_, oddly=oddly) for range_ in ranges]
         self.log.append(f"  panel {self.panels.index(panel)} at {self.clocks.wall_ms() - END_MS:+}: {_told(ranges)}")
         async with asyncio.TaskGroup() as tasks:
             for ask in asks:
@@ -223,6 +223,20 @@ async def unaligned(it: Episode, stand: Stand, panel: Panel, shown: Range) -> Ra
     start_ms = shown.start_ms + off[0] * it.chance.randrange(panel.step_ms)
     end_ms = shown.end_ms + off[1] * it.chance.randrange(panel.step_ms)
     await it._compare(stand, panel, Range(start_ms, max(start_ms, end_ms)))
+    return shown
+
+
+async def written_oddly(it: Episode, stand: Stand, panel: Panel, shown: Range) -> Range:
+    for _ in range(3):
+        await it._compare(stand, panel, shown, oddly=True)
+    return shown
+
+
+async def around_the_epoch(it: Episode, stand: Stand, panel: Panel, shown: Range) -> Range:
+    """Where times, and the remainders of times, are negative."""
+    start_ms = panel.on_grid(0) - it.chance.choice((0, 3, 40)) * panel.step_ms
+    for points in (20, 50):
+        await it._compare(stand, panel, Range(start_ms, start_ms + points * panel.step_ms))
     return shown
 
 

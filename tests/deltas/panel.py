@@ -2,7 +2,8 @@
 
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from urllib.parse import urlencode
 
 from multidict import CIMultiDict
@@ -54,14 +55,14 @@ class Panel:
         headers = CIMultiDict({"Accept-Encoding": "identity"})
         return Ask(path=RANGE, query=urlencode([*parameters, *self.extra]), headers=headers)
 
-    def ask(self, chance: random.Random, range_: Range) -> Ask:
-        """In one of all the ways."""
-        time = chance.choice((_seconds, _seconds, _three_decimals, _rfc3339))
+    def ask(self, chance: random.Random, range_: Range, *, oddly: bool = False) -> Ask:
+        """In one of all the ways; `oddly`: in one that hardly any client takes, and some the source refuses."""
+        time = partial(_odd, chance) if oddly else chance.choice((_seconds, _seconds, _three_decimals, _rfc3339))
         parameters = [
             ("query", self.query),
             ("start", time(range_.start_ms)),
             ("end", time(range_.end_ms)),
-            ("step", chance.choice(self.step_texts)),
+            ("step", chance.choice(odd_steps(self.step_ms) if oddly and chance.random() < 0.5 else self.step_texts)),
         ]
         headers = CIMultiDict({"Accept-Encoding": chance.choice(("gzip", "gzip, deflate, br", "identity"))})
         if chance.random() < 0.4:
@@ -80,6 +81,20 @@ def step_texts(step_ms: int) -> tuple[str, ...]:
     if step_ms % 86_400_000 == 0:
         texts.append(f"{step_ms // 86_400_000}d")
     return tuple(texts)
+
+
+def odd_steps(step_ms: int) -> tuple[str, ...]:
+    text = f"{step_ms / 1000:g}"
+    return (
+        f"+{text}",
+        f"{text}e0",
+        f"0{text}",
+        f" {text}",
+        f"{text}_0",
+        f"0x{step_ms:x}p0",
+        f"{step_ms}e-3",
+        f"{text}0000001",
+    )
 
 
 def _split(
@@ -109,6 +124,20 @@ def _seconds(time_ms: int) -> str:
 
 def _three_decimals(time_ms: int) -> str:
     return f"{time_ms // 1000}.{time_ms % 1000:03}"
+
+
+def _odd(chance: random.Random, time_ms: int) -> str:
+    text = _seconds(time_ms)
+    zone = timezone(timedelta(hours=5, minutes=30))
+    elsewhere = datetime.fromtimestamp(time_ms / 1000, zone).isoformat(timespec="milliseconds")
+    return chance.choice(
+        (
+            *(f"+{text}", f"{time_ms}e-3", f"{text} ", f"0{text}", f"{time_ms // 1000}.{time_ms % 1000:03}4999"),
+            *(f"{time_ms // 1000}.{time_ms % 1000:03}5001", f"{float(time_ms).hex()}", f"{time_ms / 1000:.17e}"),
+            *(elsewhere, elsewhere.replace("T", "t"), elsewhere.replace("T", " "), _rfc3339(time_ms)[:-1] + "987654Z"),
+            *(_rfc3339(time_ms).lower(), elsewhere[:-1], f"{time_ms}000000", "NaN", "Inf", "now", "", "1_795_400_000"),
+        )
+    )
 
 
 def _rfc3339(time_ms: int) -> str:

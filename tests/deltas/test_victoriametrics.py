@@ -1,0 +1,95 @@
+"""VictoriaMetrics with deltas turned on: what is put together is what it says itself when it is asked with `nocache=1`.
+
+Without that it moves ranges of fifty points and more to its own grid, so that is no comparison for what is put together;
+for what is not, it is.
+"""
+
+import random
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.servers.binaries import find
+from tests.servers.prometheus_history import END_S, FINE_S, fine
+from tests.servers.victoriametrics import VictoriaMetrics
+
+from .panel import Panel, Range, step_texts
+from .stand import Clocks, Stand, standing
+from .test_differential import memory
+
+SEED = secrets.randbelow(2**31)
+STEP_MS = 15_000
+END_MS = END_S * 1000
+EXPRESSIONS = [
+    "temp", 'temp{instance=~"a|b"}', "up", "pod", "req_total", 'job:req:rate5m{job="web"}', "temp offset 5m", "-temp",
+    "rate(req_total[1m])", "increase(req_total[5m])", "irate(req_total[2m])", "delta(temp[5m])", "deriv(temp[5m])",
+    "sum(rate(req_total[5m])) by (code)", "avg(temp) without (instance)", "max(up)", "min(temp) by (offset)",
+    "count(pod) by (zone)", "topk(2, temp)", "quantile(0.9, temp)", "avg_over_time(temp[10m])", "max_over_time(pod[5m])",
+    "count_over_time(temp[90s])", "histogram_quantile(0.9, sum(rate(lat_bucket[5m])) by (le))", "absent(fresh_total)",
+    "max_over_time(rate(req_total[1m])[10m:1m])", "temp > 22", "temp > bool 20", "temp and on (instance) up",
+    "rate(req_total[1m]) / on (instance) group_left () up", "clamp(temp, 19, 21)",
+    "label_replace(up, 'z', '$1', 'job', '(.*)')", "abs(temp - 20)", "vector(1)", "time()", "fresh_total",
+    "sum(pod) or vector(0)", "rate(req_total[1m] offset 3m)",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def victoria() -> Iterator[VictoriaMetrics]:
+    find("victoria-metrics")
+    with VictoriaMetrics() as server:
+        server.write("\n".join(_in_milliseconds(line) for line in fine()))
+        yield server
+
+
+def _in_milliseconds(line: str) -> str:
+    series, _, time = line.rpartition(" ")
+    return f"{series} {float(time) * 1000:.0f}"
+
+
+async def test_what_is_put_together_is_what_it_says_itself(victoria: VictoriaMetrics) -> None:
+    chance = random.Random(SEED)
+    said: Counter[str] = Counter()
+    differences: list[str] = []
+    for query in EXPRESSIONS:
+        step_ms = chance.choice((15_000, 60_000, 5_000))
+        panel = Panel(query=query, step_ms=step_ms, step_texts=step_texts(step_ms), phase_ms=0)
+        clocks = Clocks(panel.on_grid(END_MS - chance.randrange(300_000)))
+        async with standing(
+            victoria.url, clocks=clocks, store=memory, type="victoriametrics", delta={"enabled": True}
+        ) as stand:
+            for range_ in _ranges(chance, panel, clocks):
+                found, difference = await _difference(stand, panel, range_)
+                said[found] += 1
+                if difference is not None:
+                    differences.append(f"{found}: {query} by {step_ms} ms, {range_}: {difference}")
+    print(f"seed {SEED}: {said.total()} comparisons, {len(differences)} differences, {said}")
+    assert said["hit"] + said["fwd=partial"] > said.total() / 3
+    assert differences == [], "\n".join(differences)
+
+
+def _ranges(chance: random.Random, panel: Panel, clocks: Clocks) -> Iterator[Range]:
+    """Refreshes, and after each a look at something else that was shown."""
+    for _ in range(10):
+        end_ms = panel.on_grid(clocks.wall_ms())
+        length_ms = 240 * panel.step_ms
+        yield Range(end_ms - length_ms, end_ms)
+        first, last = sorted(chance.choices(range(240), k=2))
+        start_ms = end_ms - length_ms
+        yield Range(start_ms + first * panel.step_ms, start_ms + last * panel.step_ms)
+        clocks.advance(chance.choice((5_000, 15_000, 60_000)))
+    start_ms = panel.on_grid(END_MS - chance.randrange(FINE_S * 1000))
+    yield Range(start_ms, start_ms + 100 * panel.step_ms)
+    yield Range(start_ms - 30 * panel.step_ms, start_ms + 90 * panel.step_ms)
+
+
+async def _difference(stand: Stand, panel: Panel, range_: Range) -> tuple[str, str | None]:
+    ours = await stand.ask(panel.plainly(range_))
+    theirs = await stand.ask_source(replace(panel, extra=(("nocache", "1"),)).plainly(range_))
+    found = ours.cache_status.split(";")[1].strip()
+    difference = ours.difference(theirs)
+    if difference is not None and found == "fwd=uri-miss":
+        difference = ours.difference(await stand.ask_source(panel.plainly(range_)))
+    return found, difference

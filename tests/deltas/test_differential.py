@@ -5,7 +5,6 @@ DELTA_SEED=… takes the one that a failed run printed, DELTA_EPISODE=… an epi
 
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -24,10 +23,9 @@ from tests.servers.valkey import Valkey
 
 from .episode import Differs, Episode, Tally, episode
 from .panel import Panel, Range
+from .seed import COMPARISONS, LONG, SEED
 from .stand import Clocks, Stand, standing
 
-COMPARISONS = int(os.environ.get("DELTA_COMPARISONS", "2500"))
-SEED = int(os.environ.get("DELTA_SEED", "0")) or secrets.randbelow(2**31)
 ONE = os.environ.get("DELTA_EPISODE", "")
 _AT_ONCE = 4
 _ENOUGH = 5
@@ -59,7 +57,7 @@ def stand_of(
     return standing(url, clocks=it.clocks, store=store, caching=caching, delta=delta)
 
 
-@pytest.mark.timeout(0 if COMPARISONS > 5000 else 240)
+@pytest.mark.timeout(0 if LONG else 240)
 async def test_the_answer_is_the_sources(prometheus_history: History, valkey: Valkey) -> None:
     print(f"DELTA_SEED={SEED}", file=sys.stderr)
     tally = Tally()

@@ -10,6 +10,8 @@ A younger one was true when it was asked, and lives for the query TTL.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from .grid import Grid
+
 _BRIDGE_POINTS = 8
 """A request costs the source more than so many points that it was asked for before."""
 _MOST_GAPS = 3
@@ -57,6 +59,21 @@ class Lives(NamedTuple):
 
 def aged(extents: Iterable[Extent], passed_ms: int) -> list[Extent]:
     return [extent._replace(age_ms=extent.age_ms + passed_ms) for extent in extents]
+
+
+def come(extents: Iterable[Extent], grid: Grid, now_ms: int) -> list[Extent]:
+    """Without the points whose time has come since they were asked: what a source says of points ahead is a forecast.
+    Settled ones were past.
+    """
+    last_come = grid.index_at(now_ms)
+    found = []
+    for extent in extents:
+        last_then = last_come if extent.settled else grid.index_at(now_ms - extent.age_ms)
+        if extent.first <= last_then:
+            found.append(extent._replace(last=min(extent.last, last_then)))
+        if extent.last > last_come:
+            found.append(extent._replace(first=max(extent.first, last_come + 1)))
+    return found
 
 
 def fresh(extents: Iterable[Extent], lives: Lives) -> list[Extent]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..cache.store import Absent, Failed, Found, Store, Version
 from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
-from ..core.extents import Extent, Lives, asked
+from ..core.extents import Extent, Lives, asked, come
 from ..core.grid import Grid
 from ..core.matrix import Stamps
 from ..core.model import Entry, Pairs
@@ -29,14 +29,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The chunks of a range by number, in order, as they were at `read_at` (monotonic seconds)."""
+    """The chunks of a range by number, in order, as they were at `read_at` (monotonic seconds). `extents` are those of all
+    of them, as far as they say what is still so.
+    """
 
     held: Mapping[int, Held]
     read_at: float
-
-    @property
-    def extents(self) -> list[Extent]:
-        return [extent for held in self.held.values() for extent in held.chunk.extents]
+    extents: Sequence[Extent]
 
     @property
     def headers(self) -> Pairs:
@@ -90,8 +89,8 @@ class Chunks:
         self._store = store
         self._monotonic = monotonic
 
-    async def read(self, ranged: Ranged, numbers: Iterable[int]) -> Known | Failed:
-        """All of them by one call to the store."""
+    async def read(self, ranged: Ranged, numbers: Iterable[int], now_ms: int) -> Known | Failed:
+        """All of them by one call to the store. `now_ms` is the wall clock's."""
         numbers = tuple(numbers)
         read_at = self._monotonic()
         found = await self._store.get_many([ranged.chunk_key(number) for number in numbers])
@@ -100,7 +99,8 @@ class Chunks:
             if isinstance(lookup, Failed):
                 return lookup
             held[number] = _held(lookup)
-        return Known(held=held, read_at=read_at)
+        extents = (extent for each in held.values() for extent in each.chunk.extents)
+        return Known(held=held, read_at=read_at, extents=come(extents, ranged.query.grid, now_ms))
 
     async def write(
         self, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions

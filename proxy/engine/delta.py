@@ -94,8 +94,8 @@ class Deltas:
     async def answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
         """The answer, and whether somebody else was waiting for it already."""
         query = ranged.query
-        settled_ms = self._now_ms() - ranged.freshness_ms
-        known = await self._chunks.read(ranged, range(number_of(query.first), number_of(query.last) + 1))
+        now_ms = self._now_ms()
+        known = await self._chunks.read(ranged, range(number_of(query.first), number_of(query.last) + 1), now_ms)
         if isinstance(known, Failed):
             return Declined.STORE, False
         missing = gaps(fresh(known.extents, ranged.lives), query.first, query.last)
@@ -103,7 +103,7 @@ class Deltas:
             return await self._hit(ranged, known, ranged.lives), False
         flight, joined = self._flights.join(
             ranged.range_key(query.first, query.last),
-            lambda: self._fill(source, lookup, ranged, known, missing, settled_ms),
+            lambda: self._fill(source, lookup, ranged, known, missing, now_ms - ranged.freshness_ms),
         )
         if self._is_whole(ranged, known, ranged.while_revalidating):
             return await self._hit(ranged, known, ranged.while_revalidating), False

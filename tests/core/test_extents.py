@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.extents import Extent, Gap, Lives, added, aged, asked, fresh, gaps, within
+from proxy.core.extents import Extent, Gap, Lives, added, aged, asked, come, fresh, gaps, within
+from proxy.core.grid import Grid
 
 LIVES = Lives(young_ms=60, settled_ms=1000)
 POINTS = st.integers(-20, 60)
@@ -123,6 +124,15 @@ def test_once_some_young_points_expire_the_younger_ones_are_asked_again_with_the
     known = [settled(0, 9, 500), young(10, 12, 60), young(13, 13, 30), young(14, 14, 10)]
     assert fresh(known, LIVES) == [settled(0, 9, 500)]
     assert gaps(fresh(known, LIVES), 0, 15) == [Gap(10, 15)]
+
+
+def test_points_that_lay_ahead_when_they_were_asked_are_unknown_once_they_have_come() -> None:
+    grid, now_ms = Grid(10, 0), 1005
+    asked_at_945 = [settled(0, 80, 900), young(81, 120, 60)]
+    assert come(asked_at_945, grid, now_ms) == [settled(0, 80, 900), young(81, 94, 60), young(101, 120, 60)]
+    assert come([young(95, 100, 60)], grid, now_ms) == []
+    assert indices(come([young(81, 120, 5)], grid, now_ms)) == set(range(81, 121))
+    assert come([settled(0, 99, 900)], grid, now_ms) == [settled(0, 99, 900)]
 
 
 def test_shortening_bites_and_lengthening_revives_nothing() -> None:

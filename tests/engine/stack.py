@@ -1,5 +1,7 @@
 """The engine without a listener: a pipeline over a real source, a real client to it, real settings, and a clock that
 the test turns. `servers.listener` has the listener, and so no clock: aiohttp's own runs by the event loop's.
+
+`ranges` has the source for range queries.
 """
 
 import asyncio
@@ -32,6 +34,8 @@ UID = "prom"
 TTL_MS = 60_000
 INSTANT = "/api/v1/query"
 QUERY = "query=up&time=1"
+NOW_MS = 1_795_392_000_000
+"""Of the wall clock, when the monotonic one stands at 1000 seconds: a full hour."""
 SUCCESS = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
 
 Respond = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
@@ -44,11 +48,17 @@ async def success(request: web.Request, number: int) -> web.StreamResponse:
 
 
 class Clock:
+    """Both clocks: the monotonic one, and the wall's, which may be off by `wall_off_ms`."""
+
     def __init__(self) -> None:
         self.seconds = 1000.0
+        self.wall_off_ms = 0
 
     def __call__(self) -> float:
         return self.seconds
+
+    def now_ms(self) -> int:
+        return NOW_MS + self.wall_off_ms + round((self.seconds - 1000) * 1000)
 
 
 @dataclass
@@ -153,9 +163,14 @@ async def whole(payload: Payload) -> bytes:
 
 @asynccontextmanager
 async def running(
-    *, caching: Caching | None = None, store: Callable[[Clock], Store] | None = None, **source_settings: object
+    *,
+    caching: Caching | None = None,
+    store: Callable[[Clock], Store] | None = None,
+    data_dir: Path | None = None,
+    url: str = "",
+    **source_settings: object,
 ) -> AsyncIterator[Stack]:
-    """`source_settings` are fields of `schema.Source`."""
+    """`source_settings` are fields of `schema.Source`. With the `url` of another stack's source this one's is not asked."""
     source, clock, metrics = SlowSource(), Clock(), Metrics()
     source.gate.set()
     app = web.Application()
@@ -165,15 +180,15 @@ async def running(
         async with TestServer(app) as server:
             config = Source(
                 uid=UID,
-                url=str(server.make_url("")).rstrip("/"),
+                url=url or str(server.make_url("")).rstrip("/"),
                 cache=SourceCache(enabled=True),
                 **source_settings,  # type: ignore[arg-type]  # one mapping, many types
             )
             configuration = Config(caching=caching, datasources=(config,))
-            book = Book(FileSettings(Path(directory)), configuration)
+            book = Book(FileSettings(data_dir or Path(directory)), configuration)
             upstream = Upstream(config)
             made = store(clock) if store else MemoryStore(max_size_bytes=2**24, max_value_bytes=2**20, clock=clock)
-            pipeline = Pipeline(book=book, store=made, metrics=metrics, monotonic=clock)
+            pipeline = Pipeline(book=book, store=made, metrics=metrics, monotonic=clock, now_ms=clock.now_ms)
             await book.start()
             await upstream.start()
             runtime = SourceRuntime.of(config, Limits.of(configuration), upstream)

@@ -31,7 +31,7 @@ from .source import SourceRuntime
 T = TypeVar("T")
 
 _SEEN_SECONDS = 3600.0
-_TOO_LARGE_SECONDS = 60.0
+_OPEN_SECONDS = 60.0
 _CUT_COSTS = 16
 """So much dearer it is to cut a byte than to join it."""
 _JOINED_OFF_THE_LOOP_BYTES = 4 * 1024 * 1024
@@ -76,12 +76,12 @@ class Deltas:
         self._parts = Parts(fetcher=fetcher, metrics=metrics, monotonic=monotonic)
         self._flights: Flights[RangeKey, Outcome] = Flights()
         self._seen: Remembered[bytes] = Remembered(monotonic, seconds=_SEEN_SECONDS)
-        self._too_large: Remembered[Key] = Remembered(monotonic, seconds=_TOO_LARGE_SECONDS)
+        self._open: Remembered[Key] = Remembered(monotonic, seconds=_OPEN_SECONDS)
 
     def take(self, ranged: Ranged) -> bool:
         """Whether the query may be answered from parts, now."""
         query = ranged.query
-        if not self._parts.are_fit(ranged.uid) or ranged.key in self._too_large:
+        if not self._parts.are_fit(ranged.uid) or ranged.key in self._open:
             return False
         return query.pinned_ms is None or query.pinned_ms <= min(query.end_ms, self._now_ms() - ranged.freshness_ms)
 
@@ -157,7 +157,7 @@ class Deltas:
         landed, fetched = await self._parts.fetch_whole(source, lookup, ranged)
         if fetched is None:
             if isinstance(landed, Open):
-                self._too_large.remember(ranged.key)
+                self._open.remember(ranged.key)
             if isinstance(landed, Whole) and not ranged.query.verbatim:
                 return Declined.UNFIT
             return await self._fetcher.keep(source, lookup, landed)
@@ -180,6 +180,8 @@ class Deltas:
         parts = await asyncio.gather(*(self._parts.fetch(source, lookup, ranged, gap) for gap in missing))
         fetched: list[Fetched] = []
         for part, _ in parts:
+            if part is Declined.OPEN:
+                self._open.remember(ranged.key)
             if not isinstance(part, Fetched):
                 return part
             fetched.append(part)
@@ -188,16 +190,17 @@ class Deltas:
         merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
         warnings = sorted({text for each in fetched for text in each.part.warnings})
         body = await _in_thread_if(known.size_bytes, partial(_write, ranged, merged, warnings))
-        refusal: Reason | None = Reason.PARTIAL
+        # What another asked for at the same time, he stores.
         keep = [part for part, joined in parts if isinstance(part, Fetched) and part.may_be_stored and not joined]
-        if len(keep) == len(fetched):
+        refusal: Reason | None = None
+        if keep:
+            if len(keep) < len(fetched):
+                additions = replace(additions, fetched=keep)
+                merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
             refusal = await self._keep(lookup, ranged, known, merged, additions)
-        elif keep:
-            additions = replace(additions, fetched=keep)
-            merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
-            refusal = await self._keep(lookup, ranged, known, merged, additions)
-        elif not warnings:  # somebody else stores them
-            refusal = None
+        if not all(each.may_be_stored for each in fetched):
+            refusal = Reason.PARTIAL
+            self._metrics.not_stored(uid=ranged.uid, reason=refusal)
         grid = ranged.query.grid
         return Assembled(
             headers=fetched[-1].headers,

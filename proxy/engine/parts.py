@@ -42,7 +42,8 @@ class Declined(Enum):
 
     STORE = auto()  # the look-up failed
     SOURCE = auto()  # the source failed at a part
-    UNFIT = auto()  # refused, cut off, not what was asked, too large
+    OPEN = auto()  # may not be shared, or is too large to hold
+    UNFIT = auto()  # refused, cut off, not what was asked
 
 
 class Parts:
@@ -102,7 +103,7 @@ class Parts:
                     return landed
                 case Open():
                     await landed.response.aclose()
-                    return Declined.UNFIT
+                    return Declined.OPEN
                 case Whole(refusal=None | Reason.PARTIAL):
                     return await self._read(source, lookup, ranged, gap, landed, asked_at)
                 case Whole():

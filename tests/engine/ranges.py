@@ -165,9 +165,9 @@ class Board:
     stack: Stack
     source: Ranges
 
-    async def see(self, view: View) -> Answered:
+    async def see(self, view: View, *, twin: bool = False) -> Answered:
         """What the client gets, which is what the source would say now. Raises UpstreamError for a source that failed."""
-        answered = await self.stack.ask(view.ask)
+        answered = await self.stack.ask(view.ask, twin=twin)
         assert answered.status == 200
         assert parsed(answered.body) == parsed(self.truth(view))
         return answered
@@ -201,6 +201,15 @@ class Board:
 def parsed(body: bytes) -> object:
     """As JSON, but for the stamps, which have to be the same text."""
     return json.loads(body, parse_float=str, parse_int=str)
+
+
+def for_parts(spoilt: Answer, whole: Answer = truly) -> Answer:
+    """Less than an hour gets the one answer, a client's own request for an hour the other."""
+
+    async def answers(asked: Asked) -> web.StreamResponse:
+        return await (whole if asked.end_ms - asked.start_ms >= HOUR_MS else spoilt)(asked)
+
+    return answers
 
 
 async def _exposition(stack: Stack) -> str:

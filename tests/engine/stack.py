@@ -31,6 +31,8 @@ from proxy.telemetry.metrics import Metrics
 from proxy.upstream.client import Upstream
 
 UID = "prom"
+TWIN = "twin"
+"""Another source of the same address."""
 TTL_MS = 60_000
 INSTANT = "/api/v1/query"
 QUERY = "query=up&time=1"
@@ -126,16 +128,17 @@ class Answered:
 class Stack:
     source: SlowSource
     runtime: SourceRuntime
+    twin: SourceRuntime
     pipeline: Pipeline
     book: Book
     store: Store
     clock: Clock
     metrics: Metrics
 
-    async def ask(self, ask: Ask | None = None) -> Answered:
+    async def ask(self, ask: Ask | None = None, *, twin: bool = False) -> Answered:
         """Raises UpstreamError for a source that failed."""
         ask = ask or Ask()
-        reply = await self.pipeline.answer(self.runtime, ask)
+        reply = await self.pipeline.answer(self.twin if twin else self.runtime, ask)
         if isinstance(reply.payload, UpstreamError):
             raise reply.payload
         return Answered(
@@ -184,18 +187,25 @@ async def running(
                 cache=SourceCache(enabled=True),
                 **source_settings,  # type: ignore[arg-type]  # one mapping, many types
             )
-            configuration = Config(caching=caching, datasources=(config,))
+            twin = msgspec.structs.replace(config, uid=TWIN)
+            configuration = Config(caching=caching, datasources=(config, twin))
             book = Book(FileSettings(data_dir or Path(directory)), configuration)
-            upstream = Upstream(config)
+            upstreams = [Upstream(each) for each in configuration.datasources]
             made = store(clock) if store else MemoryStore(max_size_bytes=2**24, max_value_bytes=2**20, clock=clock)
             pipeline = Pipeline(book=book, store=made, metrics=metrics, monotonic=clock, now_ms=clock.now_ms)
             await book.start()
-            await upstream.start()
-            runtime = SourceRuntime.of(config, Limits.of(configuration), upstream)
+            for upstream in upstreams:
+                await upstream.start()
+            limits = Limits.of(configuration)
+            runtime, twin_runtime = (
+                SourceRuntime.of(each, limits, upstream)
+                for each, upstream in zip(configuration.datasources, upstreams, strict=True)
+            )
             try:
                 yield Stack(
                     source=source,
                     runtime=runtime,
+                    twin=twin_runtime,
                     pipeline=pipeline,
                     book=book,
                     store=made,
@@ -205,5 +215,6 @@ async def running(
             finally:
                 source.gate.set()
                 await pipeline.close()
-                await upstream.close()
+                for upstream in upstreams:
+                    await upstream.close()
                 await book.close()

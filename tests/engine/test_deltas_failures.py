@@ -13,20 +13,11 @@ from aiohttp import web
 from proxy.config.schema import Duration, Timeouts
 from proxy.errors import UpstreamError
 
-from .ranges import HOUR, HOUR_MS, STEP_MS, Answer, Asked, Board, View, dashboard, truly
+from .ranges import HOUR, HOUR_MS, STEP_MS, Answer, Asked, Board, View, dashboard, for_parts, truly
 from .stack import TTL_MS, UID
 
 NEXT = HOUR.moved(STEP_MS)
 GAP = (NEXT.end_ms, NEXT.end_ms)
-
-
-def for_parts(spoilt: Answer, whole: Answer = truly) -> Answer:
-    """Less than an hour gets the one answer, a client's own request the other."""
-
-    async def answers(asked: Asked) -> web.StreamResponse:
-        return await (whole if asked.end_ms - asked.start_ms >= HOUR_MS else spoilt)(asked)
-
-    return answers
 
 
 def status(code: int, text: str = "no", **headers: str) -> Answer:

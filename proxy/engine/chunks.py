@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from ..cache.store import Absent, Failed, Found, Store, Version
 from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
 from ..core.extents import Extent, Lives, asked, come
 from ..core.grid import Grid
 from ..core.matrix import Stamps
-from ..core.model import Entry, Pairs
+from ..core.model import Entry, Key, Pairs
 from .parts import Fetched
 from .plan import Ranged
 
 _TRIES = 8
-"""Of a chunk that others write at the same time. Then what was fetched is given up: the next request asks for it."""
+"""Of a chunk that other replicas write as well. Then what was fetched is given up: the next request asks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,8 @@ class Chunks:
     def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
         self._store = store
         self._monotonic = monotonic
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        """Who writes a chunk here waits for the one before him: were there only tries, the last of many would be lost."""
 
     async def read(self, ranged: Ranged, numbers: Iterable[int], now_ms: int) -> Known | Failed:
         """All of them by one call to the store. `now_ms` is the wall clock's."""
@@ -114,8 +117,14 @@ class Chunks:
         )
 
     async def _write(self, ranged: Ranged, number: int, held: Held, merged: Chunk, additions: Additions) -> int | None:
-        """Where another has written meanwhile, what he wrote is merged too."""
         key = ranged.chunk_key(number)
+        turn, began = self._turns.setdefault(key, asyncio.Lock()), self._monotonic()
+        async with turn:
+            merged = merged.aged(_ms(self._monotonic() - began))
+            return await self._write_over(key, number, held, merged, additions)
+
+    async def _write_over(self, key: Key, number: int, held: Held, merged: Chunk, additions: Additions) -> int | None:
+        """Where another has written meanwhile, what he wrote is merged too."""
         newest = additions.fetched[-1]
         for _ in range(_TRIES):
             life_ms = merged.life_ms(additions.lives)

@@ -1,13 +1,13 @@
 """The chunks of range queries in the store: read together, and written back merged with whatever came between."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from ..cache.store import Absent, Failed, Found, Store, Version
 from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
-from ..core.extents import Extent, Lives, asked, come
+from ..core.extents import Extent, Lives, asked, come, within
 from ..core.grid import Grid
 from ..core.matrix import Stamps
 from ..core.model import Entry, Key, Pairs
@@ -30,8 +30,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The chunks of a range by number, in order, as they were at `read_at` (monotonic seconds). `extents` are those of all
-    of them, as far as they say what is still so.
+    """The chunks of a range by number, in order, as they were at `read_at` (monotonic seconds). `extents` are those of the
+    range, as far as they say what is still so.
     """
 
     held: Mapping[int, Held]
@@ -92,9 +92,10 @@ class Chunks:
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         """Who writes a chunk here waits for the one before him: were there only tries, the last of many would be lost."""
 
-    async def read(self, ranged: Ranged, numbers: Iterable[int], now_ms: int) -> Known | Failed:
-        """All of them by one call to the store. `now_ms` is the wall clock's."""
-        numbers = tuple(numbers)
+    async def read(self, ranged: Ranged, now_ms: int) -> Known | Failed:
+        """Those of its range, by one call to the store. `now_ms` is the wall clock's."""
+        query = ranged.query
+        numbers = range(number_of(query.first), number_of(query.last) + 1)
         read_at = self._monotonic()
         found = await self._store.get_many([ranged.chunk_key(number) for number in numbers])
         held: dict[int, Held] = {}
@@ -102,8 +103,10 @@ class Chunks:
             if isinstance(lookup, Failed):
                 return lookup
             held[number] = _held(lookup)
-        extents = (extent for each in held.values() for extent in each.chunk.extents)
-        return Known(held=held, read_at=read_at, extents=come(extents, ranged.query.grid, now_ms))
+        extents = [extent for each in held.values() for extent in each.chunk.extents]
+        # Others than the range's must not count: expired ones, which nobody renews, would have all of it asked again.
+        extents = within(come(extents, query.grid, now_ms), query.first, query.last)
+        return Known(held=held, read_at=read_at, extents=extents)
 
     async def write(
         self, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions

@@ -15,8 +15,8 @@ from functools import partial
 from typing import TypeVar
 
 from ..cache.store import Failed, Store
-from ..core.chunk import Chunk, number_of
-from ..core.extents import Gap, Lives, fresh, gaps, within
+from ..core.chunk import Chunk
+from ..core.extents import Gap, Lives, fresh, gaps
 from ..core.matrix import rows
 from ..core.model import Key, Pairs, Reason
 from ..telemetry.metrics import Metrics
@@ -95,7 +95,7 @@ class Deltas:
         """The answer, and whether somebody else was waiting for it already."""
         query = ranged.query
         now_ms = self._now_ms()
-        known = await self._chunks.read(ranged, range(number_of(query.first), number_of(query.last) + 1), now_ms)
+        known = await self._chunks.read(ranged, now_ms)
         if isinstance(known, Failed):
             return Declined.STORE, False
         missing = gaps(fresh(known.extents, ranged.lives), query.first, query.last)
@@ -125,7 +125,7 @@ class Deltas:
 
     async def _hit(self, ranged: Ranged, known: Known, lives: Lives) -> Assembled:
         self._count(ranged, fetched=0)
-        extents = within(fresh(known.extents, lives), ranged.query.first, ranged.query.last)
+        extents = fresh(known.extents, lives)
         chunks = {number: held.chunk for number, held in known.held.items()}
         return Assembled(
             headers=known.headers,

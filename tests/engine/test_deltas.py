@@ -200,3 +200,16 @@ async def test_many_chunks_are_one_look_up() -> None:
         asked = await asyncio.gather(*(board.see(week.over(week.start_ms, NOW_MS - n * STEP_MS)) for n in range(5)))
         assert {each.x_cache for each in asked} == {"HIT"}
         assert board.took() == [week.span]
+
+
+async def test_old_points_that_nobody_looks_at_make_nobody_ask_again() -> None:
+    """Of a longer range, which was seen once and has expired."""
+    async with dashboard() as board:
+        await board.see(HOUR)
+        board.stack.clock.seconds += TTL_MS / SECOND
+        view = HOUR.over(NOW_MS - TTL_MS, NOW_MS)
+        await board.see(view)
+        assert (await board.see(view)).x_cache == "HIT"
+        board.took()
+        view, _ = await board.refresh(view, STEP_MS)
+        assert board.took() == [(view.end_ms, view.end_ms)]

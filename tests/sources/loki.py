@@ -1,15 +1,32 @@
 """Loki, its read API.
 
 Assumed: a query with a parenthesis is a metric query, any other selects streams. Streams have one line a second at
-most, `limit` of them; a matrix has the grid start + k·step. Errors are plain text with status 400; a result that hit
-the series limit is a 200 with `warnings`. `stats` differ with every run: the count is there, as execution time.
+most, `limit` of them; a matrix is evaluated by `loki_metrics`, at start + k·step. Errors are plain text with status 400; a
+result that hit the series limit is a 200 with `warnings`. `stats` differ with every run: the count is there, as execution
+time. Flags that were sent are repeated in `encodingFlags`, as a querier does.
+
+`ways` of a running one can be changed: `aligns` is `align_queries_with_step`, `warns` is a limit that is always hit.
 """
+
+from dataclasses import dataclass
 
 from aiohttp import web
 
+from .loki_metrics import matrix, parse
 from .recorder import Handler, application, broken_off, count, json_answer, number, params, serve, text_answer
 
 _NS = 10**9
+_FLAGS = "X-Loki-Response-Encoding-Flags"
+_WARNING = "maximum number of series (500) reached; returning partial results"
+
+
+@dataclass(slots=True)
+class Ways:
+    aligns: bool = False
+    warns: bool = False
+
+
+WAYS = web.AppKey("ways", Ways)
 
 
 def _success(request: web.Request, data: object, **more: object) -> web.Response:
@@ -18,7 +35,8 @@ def _success(request: web.Request, data: object, **more: object) -> web.Response
 
 def _result(request: web.Request, kind: str, result: object, **more: object) -> web.Response:
     summary = {"execTime": count(request), "totalBytesProcessed": 0}
-    return _success(request, {"resultType": kind, "result": result, "stats": {"summary": summary}}, **more)
+    flags = {"encodingFlags": request.headers[_FLAGS].split(",")} if _FLAGS in request.headers else {}
+    return _success(request, {"resultType": kind, **flags, "result": result, "stats": {"summary": summary}}, **more)
 
 
 def _step_ns(text: str) -> int:
@@ -33,15 +51,30 @@ async def query_range(request: web.Request, **more: object) -> web.Response:
     if not query:
         return text_answer("parse error : syntax error: unexpected $end", 400)
     if "(" in query:
-        step = _step_ns(asked.get("step", "60s"))
-        points = [[at / _NS, str(number(query, at))] for at in range(start, end + 1, step)[:11_000]]
-        return _result(request, "matrix", [{"metric": {"job": "x"}, "values": points}], **more)
+        return _metric(request, query, start, end, _step_ns(asked.get("step", "60s")), **more)
     limit = int(asked.get("limit", 100))
     moments = range(start, end, _NS)[:limit]
     lines = [[str(at), f"line {number(query, at)}"] for at in moments]
     if asked.get("direction", "backward").lower() == "backward":
         lines.reverse()
     return _result(request, "streams", [{"stream": {"job": "x"}, "values": lines}] if lines else [], **more)
+
+
+def _metric(request: web.Request, query: str, start: int, end: int, step: int, **more: object) -> web.Response:
+    if end < start:
+        return text_answer("end timestamp must not be before or equal to start time", 400)
+    if (end - start) // step > 11_000:
+        return text_answer("exceeded maximum resolution of 11,000 points per time series", 400)
+    try:
+        parsed = parse(query)
+    except ValueError:
+        return text_answer("parse error at line 1, col 1: syntax error: unexpected IDENTIFIER", 400)
+    ways = request.app[WAYS]
+    if ways.aligns:
+        start, end = start // step * step, end // step * step
+    if ways.warns:
+        more = {"warnings": [_WARNING], **more}
+    return _result(request, "matrix", matrix(parsed, start, end, step), **more)
 
 
 async def query(request: web.Request) -> web.Response:
@@ -52,7 +85,7 @@ async def query(request: web.Request) -> web.Response:
 
 
 async def partial(request: web.Request) -> web.Response:
-    return await query_range(request, warnings=["maximum number of series (500) reached; returning partial results"])
+    return await query_range(request, warnings=[_WARNING])
 
 
 async def plain_error(request: web.Request) -> web.Response:
@@ -102,7 +135,7 @@ async def accepted(request: web.Request) -> web.Response:
 
 def make() -> web.Application:
     base = "/loki/api/v1"
-    return application(
+    app = application(
         {
             f"GET,POST {base}/query_range": query_range,
             f"GET,POST {base}/query": query,
@@ -121,6 +154,8 @@ def make() -> web.Application:
         },
         {"make_partial": partial, "make_plain_error": plain_error, "make_broken": broken_off},
     )
+    app[WAYS] = Ways()
+    return app
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Seconds:
 
     def read(self, text: str) -> tuple[int, bool] | None:
         if _SECONDS.fullmatch(text):
-            return _go_milliseconds(float(text)), False
+            return go_nanoseconds(float(text)) // 1_000_000, False
         if _RFC3339.fullmatch(text):
             try:
                 since = datetime.fromisoformat(text) - _EPOCH
@@ -54,11 +54,11 @@ class Seconds:
         return f"{time_ms // 1000}.{time_ms % 1000:03d}"
 
 
-def _go_milliseconds(seconds: float) -> int:
+def go_nanoseconds(seconds: float) -> int:
     """Prometheus' parseTime, in the same floating-point steps: it rounds the fraction to thousandths, then cuts."""
     fraction, whole = math.modf(seconds)
     fraction = math.floor(fraction * 1000 + 0.5) / 1000
-    return int(whole) * 1000 + int(fraction * 1e9) // 1_000_000
+    return int(whole) * 1_000_000_000 + int(fraction * 1e9)
 
 
 def step_ms(text: str) -> int | None:
@@ -97,7 +97,8 @@ class RangeReader:
         if start is None or end is None or step is None:
             return None
         (start_ms, starts_between), (end_ms, _) = start, end
-        if end_ms < start_ms or (end_ms - start_ms) // step > MOST_STEPS:
+        # Where the start was rounded down, the end may be before it within the same millisecond.
+        if end_ms < start_ms + starts_between or (end_ms - start_ms) // step > MOST_STEPS:
             return None
         expression = self.sliceable(given.get("query", ""))
         if expression is None:

@@ -2,19 +2,49 @@
 
 Its server reads `now-5m`, `-1h` and cut-off RFC 3339 as times; only absolute ones may be kept. It deletes series on any
 method, GET included (url-examples.md): nothing outside this table is ever kept.
+
+Parts of a range are asked with `nocache=1`: else the server moves a range of 50 points or more to where its own cache has
+some.
 """
+
+import msgspec
 
 from ..core.model import Call, Dialect, Kind, Pass, Read, Reason, Request
 from .form import read_form
+from .matrix_json import MatrixJson, MeasuredReply, ShortestSeconds
+from .metricsql import sliceable
 from .prometheus import PREFIX, SETS, SHORT_MS, SINGLE, reader
+from .range_query import RangeReader, Seconds
 from .tables import routes
 
 _SINGLE = SINGLE | frozenset("trace nocache round_digits latency_offset max_lookback deny_partial_response".split())
 _SETS = SETS | {"extra_filters[]", "extra_filters", "extra_label"}
 
+_SLICED = frozenset(
+    "query start end step timeout extra_label extra_filters[] extra_filters round_digits max_lookback "
+    "deny_partial_response".split()
+)
+"""The parameters of a range query that act on each of its points alike. Not `latency_offset`: which points it withholds
+depends on the moment of asking. Not `trace`, which is answered with what a part took; not `nocache`, which is ours.
+"""
 
-def _reader(kind: Kind, *, times: tuple[str, ...] = (), cap_ms: int | None = None) -> Read:
-    prometheus = reader(kind, single=_SINGLE, sets=_SETS, times=times, cap_ms=cap_ms)
+_MATRIX = MatrixJson(stamps=ShortestSeconds(), decoder=msgspec.json.Decoder(MeasuredReply))
+
+
+class _Times(Seconds):
+    """Its older versions cut to milliseconds where Prometheus rounds: what the two read differently is not understood."""
+
+    def read(self, text: str) -> tuple[int, bool] | None:
+        found = super().read(text)
+        if found is None or "T" in text or int(float(text) * 1000) == found[0]:
+            return found
+        return None
+
+
+def _reader(
+    kind: Kind, *, times: tuple[str, ...] = (), cap_ms: int | None = None, ranges: RangeReader | None = None
+) -> Read:
+    prometheus = reader(kind, single=_SINGLE, sets=_SETS, times=times, cap_ms=cap_ms, ranges=ranges)
 
     def read(request: Request) -> Call | Pass:
         parameters = read_form(request)
@@ -30,12 +60,24 @@ def _truthy(value: str | None) -> bool:
 
 
 _RESOURCE = _reader(Kind.RESOURCE)
+_RANGE = _reader(
+    Kind.QUERY,
+    times=("start", "end"),
+    ranges=RangeReader(
+        codec=_MATRIX,
+        times=_Times(),
+        sliceable=sliceable,
+        parameters=_SLICED,
+        sets=_SETS,
+        adds=(("nocache", "1"),),
+    ),
+)
 
 VICTORIAMETRICS = Dialect(
     name="victoriametrics",
     routes=routes(
         (
-            ("query_range", "GET POST", "/api/v1/query_range", _reader(Kind.QUERY, times=("start", "end"))),
+            ("query_range", "GET POST", "/api/v1/query_range", _RANGE),
             ("query", "GET POST", "/api/v1/query", _reader(Kind.QUERY, times=("time",))),
             ("labels", "GET POST", "/api/v1/labels", _RESOURCE),
             ("label_values", "GET POST", "/api/v1/label/[^/]+/values", _RESOURCE),

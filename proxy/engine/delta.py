@@ -158,8 +158,8 @@ class Deltas:
         if fetched is None:
             if isinstance(landed, Open):
                 self._open.remember(ranged.key)
-            if isinstance(landed, Whole) and not ranged.query.verbatim:
-                return Declined.UNFIT
+            if isinstance(landed, Whole) and landed.refusal is None and not ranged.query.verbatim:
+                return Declined.UNFIT  # else it is an answer to what was asked: an error is not provoked twice
             return await self._fetcher.keep(source, lookup, landed)
         assert isinstance(landed, Whole)
         self._count(ranged, fetched=ranged.query.last - ranged.query.first + 1)

@@ -8,7 +8,7 @@ Prometheus works on points. What is left out for that reason:
   has no value; `bottomk`: what has no value is the least.
 * `rate`, `increase` and whatever else compares with the sample before its window, however old: it is there if it was
   fetched, so after a gap the value depends on where the range begins.
-* `sort`, `sort_desc` and their like: the order of the answer, by the last values of the range.
+* `sort`, `sort_desc` and their like, and `topk`: the order of the answer, by the values of the range.
 * `histogram_…`: a bucket that has no value at a point counts differently than one that is not in the range.
 * A rollup without a window, or of anything but a selector or a subquery: its window is derived from the data fetched.
 * Lists in parentheses, aggregations of several arguments (`union`), WITH templates, `limit`, `keep_metric_names`, `if`,
@@ -41,8 +41,8 @@ _FUNCTIONS = frozenset(
     for name in (FUNCTIONS | ROLLUPS) - _WHOLE_SERIES - _SEE_BEFORE_THEIR_WINDOW
     if not name.startswith(("histogram_", "ts_of_", "double_"))
 )
-_UNSAFE_WORDS = UNSAFE_WORDS | frozenset("bottomk default if ifnot keep_metric_names limit or prefix with".split())
-_SINGLE = AGGREGATIONS - frozenset("count_values quantile topk".split())
+_UNSAFE_WORDS = UNSAFE_WORDS | frozenset("bottomk default if ifnot keep_metric_names limit or prefix topk with".split())
+_SINGLE = AGGREGATIONS - frozenset("count_values quantile".split())
 """Aggregations that have one argument in PromQL."""
 _OPERATORS = frozenset("and atan2 bool unless".split())
 """A parenthesis after one is an operand."""

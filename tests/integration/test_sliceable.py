@@ -156,7 +156,7 @@ def with_gaps() -> Iterator[VictoriaMetrics]:
 
 ROLLUPS = "avg count first last max min present quantile stddev stdvar sum absent".split()
 AT_VICTORIAMETRICS = [
-    "g", "c_total > 100", "g offset 10m", "sum by (g) (g)", "max(g)", "topk(2, g)", "count(g)", "absent(g{i='3'})",
+    "g", "c_total > 100", "g offset 10m", "sum by (g) (g)", "max(g)", "count(g)", "absent(g{i='3'})",
     "-g % 7", "abs(g - 500)", "g and c_total > 300", "g unless c_total > 300",
     "g * on (g) group_left max by (g) (c_total)", "hour(g)", "vector(time())", "g @ 1795396425", "clamp(g, 100, 200)",
     "label_replace(g, 'z', '$1', 'i', '(.*)')", "deriv(g[5m])", "predict_linear(g[5m], 60)", "max_over_time(g[30m:1m])",

@@ -25,8 +25,8 @@ from .test_differential import memory
 STEP_MS = 15_000
 END_MS = END_S * 1000
 _SEED = 20261125
-"""One for all runs: of data with gaps it gives a few other answers to a part than to the whole, nocache or not, which is why
-its deltas are off unless asked for; that is no news to be told by chance.
+"""One for all runs: of data with gaps it gives a few other answers to a part than to the whole, nocache or not. That is why
+its deltas are off unless asked for, and no news to be told by chance.
 """
 EXPRESSIONS = [
     "temp", 'temp{instance=~"a|b"}', "up", "req_total", 'job:req:rate5m{job="web"}', "temp offset 5m", "-temp",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import gt
 
+import msgspec
 import orjson
 
 from . import extents
@@ -25,6 +26,7 @@ POINTS = 256
 _TAIL = struct.Struct("<III?HB")
 _EXTENT = struct.Struct("<qqqqB")
 _VERSION = 1
+_INFOS = msgspec.json.Decoder(list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ def decode(data: bytes) -> Chunk | None:
     """The chunk, or None for what `encode` did not make."""
     try:
         return _decode(data)
-    except (struct.error, ValueError):  # JSONDecodeError is a ValueError
+    except (struct.error, ValueError):  # msgspec's errors are ValueErrors
         return None
 
 
@@ -158,5 +160,5 @@ def _decode(data: bytes) -> Chunk | None:
             floats=runs(data, 0, ends[:series], FLOAT_ENDS),
             histograms=runs(data, ends[series - 1], ends[series:], HISTOGRAM_ENDS) if has_histograms else None,
         ),
-        infos=orjson.loads(data[infos_at:ends_at]) if infos_bytes else (),
+        infos=_INFOS.decode(data[infos_at:ends_at]) if infos_bytes else (),
     )

@@ -93,6 +93,12 @@ class Deltas:
 
     async def answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
         """The answer, and whether somebody else was waiting for it already."""
+        try:
+            return await self._answer(source, lookup, ranged)
+        except ValueError:  # samples or labels that cannot be read, in a chunk that is whole and none of ours
+            return Declined.STORE, False
+
+    async def _answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
         query = ranged.query
         now_ms = self._now_ms()
         known = await self._chunks.read(ranged, now_ms)

@@ -193,16 +193,17 @@ class Deltas:
             fetched.append(part)
         self._count(ranged, fetched=sum(gap.points for gap in missing))
         additions = self._additions(source, lookup, ranged, fetched, settled_to)
-        merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
+        size_bytes = known.size_bytes + sum(len(each.part.matrix.floats.blob) for each in fetched)
+        merged = await _in_thread_if(size_bytes, partial(_merge, known, additions))
         warnings = sorted({text for each in fetched for text in each.part.warnings})
-        body = await _in_thread_if(known.size_bytes, partial(_write, ranged, merged, warnings))
+        body = await _in_thread_if(size_bytes, partial(_write, ranged, merged, warnings))
         # What another asked for at the same time, he stores.
         keep = [part for part, joined in parts if isinstance(part, Fetched) and part.may_be_stored and not joined]
         refusal: Reason | None = None
         if keep:
             if len(keep) < len(fetched):
                 additions = replace(additions, fetched=keep)
-                merged = await _in_thread_if(known.size_bytes, partial(_merge, known, additions))
+                merged = await _in_thread_if(size_bytes, partial(_merge, known, additions))
             refusal = await self._keep(lookup, ranged, known, merged, additions)
         if not all(each.may_be_stored for each in fetched):
             refusal = Reason.PARTIAL

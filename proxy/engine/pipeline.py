@@ -186,7 +186,7 @@ class Pipeline:
                 payload = answers.from_whole(
                     landed,
                     accepts_gzip=lookup.accepts_gzip,
-                    limit_bytes=source.limits.max_value_bytes,
+                    limit_bytes=source.limits.max_range_bytes,
                     joined=joined,
                 )
             case _:

@@ -23,6 +23,8 @@ from .source import SourceRuntime
 
 OFF_THE_LOOP_BYTES = 256 * 1024
 """From here on decoding and judging take milliseconds: they are done in a thread."""
+_COMPRESSED_TIMES = 10
+"""A compressed body holds about so many times as much: series are alike."""
 
 
 class Fetcher:
@@ -136,8 +138,14 @@ class Fetcher:
         return whole
 
 
+def is_heavy(whole: Whole) -> bool:
+    """Whether to undo its coding and to read it takes milliseconds."""
+    holds_times = 1 if whole.encoding == "identity" else _COMPRESSED_TIMES
+    return len(whole.body) * holds_times >= OFF_THE_LOOP_BYTES
+
+
 async def _judge(judge: Judge, whole: Whole, max_value_bytes: int) -> Whole:
-    if len(whole.body) < OFF_THE_LOOP_BYTES:
+    if not is_heavy(whole):
         return whole.refused(body_refusal(judge, whole, max_value_bytes))
     return whole.refused(await asyncio.to_thread(body_refusal, judge, whole, max_value_bytes))
 

@@ -13,7 +13,7 @@ from ..core.model import Pairs, Reason
 from ..core.range_query import Flaw
 from ..telemetry.logs import Quiet
 from ..telemetry.metrics import Metrics
-from .fetch import OFF_THE_LOOP_BYTES, Fetcher, kept_headers
+from .fetch import Fetcher, is_heavy, kept_headers
 from .flight import Broken, Flights, Landed, Open, Whole
 from .plan import Lookup, Ranged, RangeKey
 from .remembered import Remembered
@@ -118,7 +118,7 @@ class Parts:
             body = codings.decode(whole.encoding, whole.body, source.limits.max_range_bytes)
             return query.codec.read(body, query.grid, *gap) if isinstance(body, bytes) else Flaw.SHAPE
 
-        part = await asyncio.to_thread(read) if len(whole.body) >= OFF_THE_LOOP_BYTES else read()
+        part = await asyncio.to_thread(read) if is_heavy(whole) else read()
         if isinstance(part, Flaw):
             self._found_unfit(ranged.uid, part)
             return Declined.UNFIT

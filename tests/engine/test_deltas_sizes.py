@@ -12,7 +12,8 @@ from aiohttp import web
 
 from proxy.cache.memory import MemoryStore
 from proxy.config.schema import Caching
-from proxy.engine import delta
+from proxy.core import codings
+from proxy.engine import delta, fetch
 
 from .ranges import HOUR, HOUR_MS, STEP_MS, Asked, Series, View, dashboard, parsed, truly
 from .stack import NOW_MS, Clock
@@ -141,3 +142,26 @@ async def test_large_answers_are_put_together_off_the_loop(known_points: int, mo
         threads.clear()
         await board.see(LONG)
         assert threads == {False}
+
+
+async def test_a_small_body_that_holds_a_large_one_is_read_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[bool] = set()
+    decode = codings.decode
+
+    def watched(coding: str, body: bytes, limit_bytes: int) -> bytes | codings.Undecodable:
+        threads.add(threading.current_thread() is threading.main_thread())
+        return decode(coding, body, limit_bytes)
+
+    async def zipped(asked: Asked) -> web.StreamResponse:
+        headers = {"Content-Encoding": "gzip"}
+        body = gzip.compress(asked.body)
+        assert len(body) < fetch.OFF_THE_LOOP_BYTES < len(asked.body)
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async with dashboard() as board:
+        monkeypatch.setattr(codings, "decode", watched)
+        board.source.series = many(10)
+        board.source.answers = zipped
+        answered = await board.stack.ask(replace(LONG, headers={"Accept-Encoding": "gzip"}).ask)
+        assert threads == {False}
+        assert gzip.decompress(answered.body) == board.truth(LONG)

@@ -105,6 +105,11 @@ def gaps(known: Iterable[Extent], first: int, last: int) -> list[Gap]:
     Points between two gaps are asked again where they are few, where there would be many requests, or where more is
     missing than is known.
     """
+    return _economical(unknown(known, first, last))
+
+
+def unknown(known: Iterable[Extent], first: int, last: int) -> list[Gap]:
+    """What of `first` to `last` is in no extent."""
     found: list[Gap] = []
     cursor = first
     for extent in within(known, first, last):
@@ -113,7 +118,7 @@ def gaps(known: Iterable[Extent], first: int, last: int) -> list[Gap]:
         cursor = max(cursor, extent.last + 1)
     if cursor <= last:
         found.append(Gap(cursor, last))
-    return _economical(found)
+    return found
 
 
 def added(extents: Iterable[Extent], new: Sequence[Extent]) -> list[Extent]:

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from ..cache.store import Absent, Failed, Found, Store, Version
 from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
-from ..core.extents import Extent, Lives, asked, come, within
+from ..core.extents import Extent, Lives, asked, come, unknown, within
 from ..core.grid import Grid
 from ..core.matrix import Stamps
 from ..core.model import Entry, Key, Pairs
@@ -65,23 +65,19 @@ class Additions:
         return sorted({n for part in parts for n in range(number_of(part.first), number_of(part.last) + 1)})
 
     def merged(self, number: int, chunk: Chunk, read_at: float) -> Chunk:
-        """The chunk, as it was at `read_at`, with them, as it is now."""
+        """The chunk, as it was at `read_at`, with them, as it is now. What was asked later stays: an answer that took long
+        does not take its place.
+        """
         now = self.monotonic()
         chunk = chunk.aged(_ms(now - read_at))
         first, last = bounds(number)
         for each in self.fetched:
-            part = each.part
-            if part.first > last or part.last < first:
-                continue
-            part = part.clipped(max(part.first, first), min(part.last, last), self.grid, self.stamps)
-            new = asked(
-                part.first,
-                part.last,
-                settled_to=self.settled_to,
-                age_ms=_ms(now - each.asked_at),
-                lives=self.lives,
-            )
-            chunk = chunk.with_part(part, new, self.grid, self.stamps)
+            age_ms = _ms(now - each.asked_at)
+            later = [extent for extent in chunk.extents if extent.age_ms < age_ms]
+            for gap in unknown(later, max(each.part.first, first), min(each.part.last, last)):
+                part = each.part.clipped(*gap, self.grid, self.stamps)
+                new = asked(*gap, settled_to=self.settled_to, age_ms=age_ms, lives=self.lives)
+                chunk = chunk.with_part(part, new, self.grid, self.stamps)
         return chunk
 
 

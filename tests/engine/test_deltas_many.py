@@ -181,3 +181,27 @@ async def test_of_what_many_write_at_once_nothing_is_lost(writers: int) -> None:
         board.took()
         assert (await board.see(short.over(short.start_ms, views[-1].end_ms))).x_cache == "HIT"
         assert board.took() == []
+
+
+async def test_an_answer_that_took_long_does_not_take_the_place_of_a_later_one() -> None:
+    """Two overlapping ranges are asked for; the first answer was made before a sample came late, and arrives last."""
+    async with dashboard(max_concurrent=2) as board:
+        slow, quick = HOUR.over(HOUR.start_ms + STEP_MS, HOUR.end_ms), HOUR
+        gate = asyncio.Event()
+
+        async def answers(asked: Asked) -> web.StreamResponse:
+            if asked.span == slow.span:
+                await gate.wait()
+            return await truly(asked)
+
+        board.source.answers = answers
+        (waiting,) = asked(board, [slow])
+        await board.stack.source.has(1)
+        made_early = board.truth(slow)
+        board.stack.clock.seconds += 5
+        board.source.series = [replace(each, floats=lambda time_ms: f"{time_ms}.5") for each in board.source.series]
+        await board.see(quick)
+        gate.set()
+        assert parsed((await waiting).body) == parsed(made_early)
+        for view in (quick, slow):
+            assert (await board.see(view)).x_cache == "HIT"

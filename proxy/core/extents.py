@@ -61,17 +61,19 @@ def aged(extents: Iterable[Extent], passed_ms: int) -> list[Extent]:
     return [extent._replace(age_ms=extent.age_ms + passed_ms) for extent in extents]
 
 
-def come(extents: Iterable[Extent], grid: Grid, now_ms: int) -> list[Extent]:
+def come(extents: Iterable[Extent], grid: Grid, now_ms: int, withheld_ms: int = 0) -> list[Extent]:
     """Without the points whose time has come since they were asked: what a source says of points ahead is a forecast.
-    Settled ones were past.
+    Settled ones were past. Where a source withholds points until they are older than `withheld_ms`, their time comes as
+    much later, and what it says before is not even a forecast.
     """
+    now_ms -= withheld_ms
     last_come = grid.index_at(now_ms)
     found = []
     for extent in extents:
         last_then = last_come if extent.settled else grid.index_at(now_ms - extent.age_ms)
         if extent.first <= last_then:
             found.append(extent._replace(last=min(extent.last, last_then)))
-        if extent.last > last_come:
+        if extent.last > last_come and not withheld_ms:
             found.append(extent._replace(first=max(extent.first, last_come + 1)))
     return found
 

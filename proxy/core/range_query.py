@@ -48,7 +48,8 @@ class RangeQuery:
     """`parts` are as `Call.parts`, but without the range. `narrow` writes the request for another range, in ms.
 
     `verbatim`: the client's own request asks for just these points. `starts_between`: the start is no whole millisecond, so
-    only `aligned` has a grid. `pinned_ms`: the latest time that the expression names.
+    only `aligned` has a grid. `pinned_ms`: the latest time that the expression names. `withheld_ms`: what the source says
+    of points younger than that belongs to one answer alone.
     """
 
     start_ms: int
@@ -62,6 +63,7 @@ class RangeQuery:
     verbatim: bool = True
     starts_between: bool = False
     pinned_ms: int | None = None
+    withheld_ms: int = 0
 
     @property
     def grid(self) -> Grid:

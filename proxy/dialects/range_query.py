@@ -77,6 +77,7 @@ def step_ms(text: str) -> int | None:
 class RangeReader:
     """Reads the range queries of one family. `parameters` are those whose effect on a part of a range is known: with any
     other the query is not sliced. `requires` have to have one of their values. `adds` go into requests for a part.
+    `withheld_ms` gives `RangeQuery.withheld_ms` for a step.
     """
 
     codec: Codec
@@ -86,6 +87,7 @@ class RangeReader:
     sets: frozenset[str] = frozenset()
     requires: Mapping[str, frozenset[str]] | None = None
     adds: tuple[tuple[str, str], ...] = ()
+    withheld_ms: Callable[[int], int] = lambda step_ms: 0
 
     def read(self, request: Request, form: Form) -> RangeQuery | None:
         """None for what cannot be proved to be sliceable. `form` has each single-valued parameter once."""
@@ -117,6 +119,7 @@ class RangeReader:
             verbatim=not self.adds,
             starts_between=starts_between,
             pinned_ms=expression.pinned_ms,
+            withheld_ms=self.withheld_ms(step),
         )
 
     def _is_understood(self, given: Mapping[str, str]) -> bool:

@@ -27,6 +27,10 @@ _SLICED = frozenset(
 """The parameters of a range query that act on each of its points alike. Not `latency_offset`: which points it withholds
 depends on the moment of asking. Not `trace`, which is answered with what a part took; not `nocache`, which is ours.
 """
+_LATENCY_MS = 60_000
+"""The server gives points younger than `-search.latencyOffset` (30 s) the value of the last one before them, or none where
+the range begins with them. Twice that, for clocks that differ; and a step, for the point whose value they get.
+"""
 
 _MATRIX = MatrixJson(stamps=ShortestSeconds(), decoder=msgspec.json.Decoder(MeasuredReply))
 
@@ -70,6 +74,7 @@ _RANGE = _reader(
         parameters=_SLICED,
         sets=_SETS,
         adds=(("nocache", "1"),),
+        withheld_ms=lambda step_ms: _LATENCY_MS + step_ms,
     ),
 )
 

@@ -101,7 +101,7 @@ class Chunks:
             held[number] = _held(lookup)
         extents = [extent for each in held.values() for extent in each.chunk.extents]
         # Others than the range's must not count: expired ones, which nobody renews, would have all of it asked again.
-        extents = within(come(extents, query.grid, now_ms), query.first, query.last)
+        extents = within(come(extents, query.grid, now_ms, query.withheld_ms), query.first, query.last)
         return Known(held=held, read_at=read_at, extents=extents)
 
     async def write(

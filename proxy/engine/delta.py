@@ -109,7 +109,9 @@ class Deltas:
             return await self._hit(ranged, known, ranged.lives), False
         flight, joined = self._flights.join(
             ranged.range_key(query.first, query.last),
-            lambda: self._fill(source, lookup, ranged, known, missing, now_ms - ranged.freshness_ms),
+            lambda: self._fill(
+                source, lookup, ranged, known, missing, now_ms - max(ranged.freshness_ms, query.withheld_ms)
+            ),
         )
         if self._is_whole(ranged, known, ranged.while_revalidating):
             return await self._hit(ranged, known, ranged.while_revalidating), False

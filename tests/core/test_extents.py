@@ -120,6 +120,13 @@ def test_a_new_answer_takes_the_place_of_what_was_known() -> None:
     assert added([settled(0, 9, 50)], [young(4, 5, 0)]) == [settled(0, 3, 50), young(4, 5, 0), settled(6, 9, 50)]
 
 
+def test_what_a_source_withheld_is_no_knowledge_until_it_is_asked_anew() -> None:
+    grid, extents = Grid(10, 0), [settled(0, 4, 30), young(5, 14, 30)]
+    assert come(extents, grid, 120, 20) == [settled(0, 4, 30), young(5, 7, 30)]  # asked at 90, of which 70 was the last
+    assert come(extents, grid, 900, 20) == [settled(0, 4, 30), young(5, 14, 30)]
+    assert come([young(5, 14, 0)], grid, 40, 20) == []
+
+
 def test_once_some_young_points_expire_the_younger_ones_are_asked_again_with_them() -> None:
     known = [settled(0, 9, 500), young(10, 12, 60), young(13, 13, 30), young(14, 14, 10)]
     assert fresh(known, LIVES) == [settled(0, 9, 500)]

@@ -91,6 +91,13 @@ def test_a_part_is_asked_past_the_sources_own_cache(query: str, body: bytes, nar
     assert not found.verbatim
 
 
+@pytest.mark.parametrize(("step", "withheld_ms"), [("15", 75_000), ("1h", 3_660_000)])
+def test_what_it_says_of_the_last_minute_and_a_step_is_for_one_answer(step: str, withheld_ms: int) -> None:
+    query = range_of(BASE.replace("step=15", f"step={step}"))
+    assert query is not None
+    assert query.withheld_ms == withheld_ms
+
+
 SERIES = '{"metric":{"__name__":"up"},"values":[[1700000000.5,"1"],[1700000001,"2"]]}'
 DATA = f'"data":{{"resultType":"matrix","result":[{SERIES}]}}'
 

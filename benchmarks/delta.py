@@ -37,6 +37,7 @@ _RATES = "rate(http_requests_total[5m])"
 _GAUGES = "memory_used_bytes"
 _EVERY = 12
 """Of so many refreshes one is also asked of Prometheus itself."""
+_CONNECTIONS = 8
 _PROGRAMS = ("prometheus", "promtool", "redis-server")
 
 
@@ -229,8 +230,9 @@ def _panels(bench: Bench, *, coding: str) -> Iterator[Row]:
 
 
 def _zooms(bench: Bench, *, size: str, whole: RangeQuery, points: int) -> Iterator[Row]:
-    """Ranges inside what is known: nothing is fetched, and each is another than those before it."""
-    ours = Client(bench.millpond.port, "/ds/prom", coding="identity")
+    """Ranges inside what is known, over some connections: nothing is fetched, each is another than those before it."""
+    clients = [Client(bench.millpond.port, "/ds/prom", coding="identity") for _ in range(_CONNECTIONS)]
+    ours = clients[0]
     theirs = Client(bench.prometheus.port)
     bench.clock.set(NOW_S + 3600)
     _check(ours, theirs, whole)
@@ -239,19 +241,20 @@ def _zooms(bench: Bench, *, size: str, whole: RangeQuery, points: int) -> Iterat
         replace(
             whole, start_s=whole.start_s + first * whole.step_s, end_s=whole.start_s + (first + length) * whole.step_s
         )
-        for length in range(points - 10, points + 10)
+        for length in range(points - 20, points + 20)
         for first in range(last - length)
     ]
     random.Random(1).shuffle(zooms)
     _check(ours, theirs, zooms.pop())
     points_before, cpu, began = bench.points(), bench.millpond.cpu_seconds(), time.perf_counter()
     answers, bytes_, seconds = 0, 0, 2.0 if bench.quick else 6.0
-    for zoom in zooms:
-        ours.ask(zoom)
-        bytes_ += ours.last_bytes
-        answers += 1
-        if time.perf_counter() - began > seconds:
-            break
+    while len(zooms) >= len(clients) and time.perf_counter() - began < seconds:
+        for client in clients:
+            client.send(zooms.pop())
+        for client in clients:
+            client.receive()
+            bytes_ += client.last_bytes
+            answers += 1
     took, cpu = time.perf_counter() - began, bench.millpond.cpu_seconds() - cpu
     fetched = bench.points() - points_before
     note = f"{bytes_ / answers / 1e3:.0f} KB, {answers} answers, {fetched} points fetched"

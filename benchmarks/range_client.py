@@ -36,7 +36,12 @@ class Client:
     def ask(self, query: RangeQuery) -> float:
         """Seconds until the last byte; what it said is dropped."""
         began = time.perf_counter()
-        self._send(query)
+        self.send(query)
+        self.receive()
+        return time.perf_counter() - began
+
+    def receive(self) -> None:
+        """The answer to what was sent, which is dropped."""
         head, rest = self._head()
         length = _content_length(head)
         received, end = len(rest), bytes(rest[-len(_LAST_CHUNK) :])
@@ -47,11 +52,10 @@ class Client:
             received += count
             end = (end + self._buffer[max(0, count - len(_LAST_CHUNK)) : count])[-len(_LAST_CHUNK) :]
         self.last_bytes = received
-        return time.perf_counter() - began
 
     def body(self, query: RangeQuery) -> bytes:
         """Without its codings."""
-        self._send(query)
+        self.send(query)
         head, received = self._head()
         length = _content_length(head)
         while len(received) < length if length is not None else not received.endswith(_LAST_CHUNK):
@@ -60,7 +64,8 @@ class Client:
         body = _joined(received) if b"\r\ntransfer-encoding: chunked" in head else bytes(received)
         return gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in head else body
 
-    def _send(self, query: RangeQuery) -> None:
+    def send(self, query: RangeQuery) -> None:
+        """For `receive`."""
         form = query.form.encode()
         self._socket.sendall(
             b"POST %b HTTP/1.1\r\nHost: m\r\nAccept-Encoding: %b\r\n"

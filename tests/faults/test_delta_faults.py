@@ -68,6 +68,9 @@ async def test_redis_goes_between_reading_and_writing(board: Board, own_valkey: 
     board.stack.source.gate.clear()
     tasks = [asyncio.ensure_future(board.stack.ask(NEXT.ask)) for _ in range(10)]
     await board.stack.source.has(asked + 1)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while await board.metric("coalesced_total") < len(tasks) - 1:  # some may still be reading
+            await asyncio.sleep(0.01)
     broken(own_valkey, how)
     board.stack.source.gate.set()
     for answered in await asyncio.gather(*tasks):

@@ -12,7 +12,7 @@ from redis import Redis as Client
 
 from proxy.cache import wire
 from proxy.cache.redis import RedisStore
-from proxy.config.schema import Caching, Redis, Secret
+from proxy.config.schema import Caching, Duration, Redis, Secret
 from proxy.core import chunk
 from proxy.core.chunk import Chunk
 from proxy.core.extents import Extent
@@ -31,8 +31,18 @@ def prefix(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def on_redis(valkey: Valkey, prefix: str, **settings: object) -> AsyncIterator[Board]:
-    caching = Caching(backend="redis", redis=Redis(url=Secret(valkey.url), prefix=prefix))
+async def on_redis(
+    valkey: Valkey, prefix: str, *, timeout_ms: int = 10_000, **settings: object
+) -> AsyncIterator[Board]:
+    """The timeout is longer than any machine needs: where Redis is well, a test is not about it."""
+    patience = Duration(timeout_ms)
+    caching = Caching(
+        backend="redis",
+        redis=Redis(url=Secret(valkey.url), prefix=prefix),
+        connection_timeout_ms=patience,
+        read_timeout_ms=patience,
+        write_timeout_ms=patience,
+    )
     stores: list[RedisStore] = []
 
     def store(clock: Clock) -> RedisStore:

@@ -39,6 +39,11 @@ class Chunk:
     matrix: Matrix = EMPTY
     infos: Sequence[str] = ()
 
+    @property
+    def size_bytes(self) -> int:
+        """Of its samples and names, which is nearly all that is stored."""
+        return len(self.matrix.floats.blob) + len(self.matrix.names)
+
     def aged(self, passed_ms: int) -> "Chunk":
         return Chunk(extents=extents.aged(self.extents, passed_ms), matrix=self.matrix, infos=self.infos)
 

@@ -27,8 +27,12 @@ _VIEWED_BYTES = 256 * 1024
 """A view of a run is dearer to make than a short copy of it."""
 
 
+class Unreadable(ValueError):
+    """Samples or labels that no codec has passed: something else than a source wrote them."""
+
+
 class Stamps(Protocol):
-    """How a source writes a sample's time."""
+    """How a source writes a sample's time. `read` raises ValueError for what is none."""
 
     def write(self, time_ms: int) -> bytes: ...
     def read(self, stamp: bytes) -> int: ...
@@ -74,15 +78,18 @@ class Runs:
 
     def _search(self, begin: int, end: int, grid: Grid, index: int, stamps: Stamps) -> int:
         """The same where the index has no sample, by bisection: all that begins before `low` is too early, nothing that
-        begins at `high` or behind it is.
+        begins at `high` or behind it is. Raises Unreadable.
         """
         blob, between = self.blob, self.between
         low, high = begin, end
         while low < high:
             boundary = blob.rfind(between, low, (low + high) // 2)
             at = boundary + len(between) - 1 if boundary >= 0 else low
-            stamp = blob[at + 1 : blob.index(b",", at)]
-            if grid.index_at(stamps.read(stamp)) >= index:
+            try:
+                time_ms = stamps.read(blob[at + 1 : blob.index(b",", at)])
+            except ValueError:
+                raise Unreadable("not a sample") from None
+            if grid.index_at(time_ms) >= index:
                 high = at
                 continue
             boundary = blob.find(between, at, high)
@@ -193,15 +200,18 @@ Labels = tuple[tuple[str, str], ...]
 
 def labels(name: bytes) -> Labels:
     """A label set in the order in which Prometheus compares them: by name, then by value. Code points sort as their UTF-8
-    does. Raises ValueError for what is no object of strings.
+    does. Raises Unreadable for what is no object of strings.
     """
     return _remembered_labels(name) if len(name) <= _REMEMBERED_LABELS_BYTES else _labels(name)
 
 
 def _labels(name: bytes) -> Labels:
-    found = orjson.loads(name)
+    try:
+        found = orjson.loads(name)
+    except orjson.JSONDecodeError:
+        raise Unreadable("not a label set") from None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ValueError("not a label set")
+        raise Unreadable("not a label set")
     return tuple(sorted(found.items()))
 
 

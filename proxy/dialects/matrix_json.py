@@ -17,13 +17,13 @@ import orjson
 
 from ..core.chunk import Part
 from ..core.grid import Grid
-from ..core.matrix import HISTOGRAM_ENDS, Matrix, Row, Stamps, compact, labels, split_names
+from ..core.matrix import HISTOGRAM_ENDS, Matrix, Row, Stamps, Unreadable, compact, labels, split_names
 from ..core.range_query import Flaw
 from .replies import decode
 
 _FLOAT = re.compile(rb'\[([0-9.]++),"[^"]*+"\],')
 _NOT_IN_SAMPLES = tuple(b" \n\r\t\\")
-_HEAD = b'"data":{"resultType":"matrix","result":['
+_HEAD = b'{"status":"success","data":{"resultType":"matrix","result":['
 
 
 class PaddedSeconds:
@@ -86,11 +86,10 @@ class _Unfit(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixJson:
-    """A `Codec`. `head` is what an answer begins with, before its data."""
+    """A `Codec`."""
 
     stamps: Stamps
     decoder: msgspec.json.Decoder[Reply]
-    head: bytes = b'{"status":"success",'
 
     def read(self, body: bytes, grid: Grid, first: int, last: int) -> Part | Flaw:
         reply = decode(self.decoder, body)
@@ -112,7 +111,7 @@ class MatrixJson:
         )
 
     def write(self, rows: Sequence[Row], infos: Sequence[str], warnings: Sequence[str]) -> bytes:
-        pieces: list[bytes | memoryview] = [self.head, _HEAD]
+        pieces: list[bytes | memoryview] = [_HEAD]
         for number, row in enumerate(rows):
             pieces += (b',{"metric":' if number else b'{"metric":', row.name)
             for member, samples in ((b',"values":[', row.floats), (b',"histograms":[', row.histograms)):
@@ -197,7 +196,7 @@ def _find_flaw(names: bytes, count: int) -> Flaw | None:
         return Flaw.SHAPE
     try:
         return None if len(set(map(labels, lines))) == count else Flaw.DOUBLE
-    except ValueError:
+    except Unreadable:
         return Flaw.SHAPE
 
 

@@ -10,7 +10,7 @@ from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
 from ..core.extents import Extent, Lives, asked, come, unknown, within
 from ..core.grid import Grid
 from ..core.matrix import Stamps
-from ..core.model import Entry, Key, Pairs
+from ..core.model import Entry, Key, Pairs, Reason
 from .parts import Fetched
 from .plan import Ranged
 
@@ -105,24 +105,34 @@ class Chunks:
         return Known(held=held, read_at=read_at, extents=extents)
 
     async def write(
-        self, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions
-    ) -> Sequence[int | None]:
-        """Store the chunks that `additions` changed. Says how large each is, in bytes, None for one that was not kept."""
+        self,
+        ranged: Ranged,
+        known: Known,
+        merged: Mapping[int, Chunk],
+        additions: Additions,
+        *,
+        limit_bytes: int,
+    ) -> Sequence[int | Reason]:
+        """Store the chunks that `additions` changed. Says how large each is, in bytes, or why it is not stored."""
         return await asyncio.gather(
             *(
-                self._write(ranged, number, known.held[number], merged[number], additions)
+                self._write(ranged, number, known.held[number], merged[number], additions, limit_bytes)
                 for number in additions.numbers()
             )
         )
 
-    async def _write(self, ranged: Ranged, number: int, held: Held, merged: Chunk, additions: Additions) -> int | None:
+    async def _write(
+        self, ranged: Ranged, number: int, held: Held, merged: Chunk, additions: Additions, limit_bytes: int
+    ) -> int | Reason:
+        if merged.size_bytes > limit_bytes:
+            return Reason.TOO_LARGE
         key = ranged.chunk_key(number)
         turn, began = self._turns.setdefault(key, asyncio.Lock()), self._monotonic()
         async with turn:
             merged = merged.aged(_ms(self._monotonic() - began))
             return await self._write_over(key, number, held, merged, additions)
 
-    async def _write_over(self, key: Key, number: int, held: Held, merged: Chunk, additions: Additions) -> int | None:
+    async def _write_over(self, key: Key, number: int, held: Held, merged: Chunk, additions: Additions) -> int | Reason:
         """Where another has written meanwhile, what he wrote is merged too."""
         newest = additions.fetched[-1]
         for _ in range(_TRIES):
@@ -133,19 +143,19 @@ class Chunks:
                 body=encode(merged),
                 ttl_ms=life_ms,
                 keep_ms=life_ms,
-                fetch_ms=newest.fetch_ms,
+                fetch_ms=max(held.fetch_ms, newest.fetch_ms),  # what a whole range takes
             )
             if life_ms > 0 and await self._store.put(key, entry, over=held.version):
                 return entry.size_bytes
             read_at = self._monotonic()
             lookup = await self._store.get(key)
             if isinstance(lookup, Failed):
-                return None
+                return Reason.STORE
             now = _held(lookup)
             if now.version == held.version:  # it was refused for another reason
-                return None
+                return Reason.STORE
             held, merged = now, additions.merged(number, now.chunk, read_at)
-        return None
+        return Reason.STORE
 
 
 def _held(lookup: Found | Absent) -> Held:

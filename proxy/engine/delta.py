@@ -8,6 +8,7 @@ Nothing known: the client's own request is sent and its answer relayed as it cam
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ from typing import TypeVar
 from ..cache.store import Failed, Store
 from ..core.chunk import Chunk
 from ..core.extents import Gap, Lives, fresh, gaps
-from ..core.matrix import rows
+from ..core.matrix import Unreadable, rows
 from ..core.model import Key, Pairs, Reason
+from ..telemetry.logs import Quiet
 from ..telemetry.metrics import Metrics
 from .chunks import Additions, Chunks, Known
 from .fetch import Fetcher
@@ -28,10 +30,12 @@ from .plan import Lookup, Ranged, RangeKey, lives
 from .remembered import Remembered
 from .source import SourceRuntime
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SEEN_SECONDS = 3600.0
 _OPEN_SECONDS = 60.0
+_LOG_SECONDS = 60.0
 _CUT_COSTS = 16
 """So much dearer it is to cut a byte than to join it."""
 _JOINED_OFF_THE_LOOP_BYTES = 4 * 1024 * 1024
@@ -40,13 +44,13 @@ _JOINED_OFF_THE_LOOP_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """An answer put together. `fetched` are the ranges, in ms, that were asked for; none for a hit, whose `ttl_left_ms` and
-    `age_ms` are of what expires first and what is oldest. `refusal` is why what was fetched is not stored, or None.
+    """An answer put together. `fetched` is what was asked for; nothing for a hit, whose `ttl_left_ms` and `age_ms` are of
+    what expires first and what is oldest. `refusal` is why what was fetched is not stored, or None.
     """
 
     headers: Pairs
     body: bytes
-    fetched: Sequence[tuple[int, int]] = ()
+    fetched: Sequence[Gap] = ()
     ttl_left_ms: int = 0
     age_ms: int = 0
     saved_ms: int = 0
@@ -54,6 +58,18 @@ class Assembled:
 
 
 Outcome = Assembled | Landed | Declined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What one flight works at. Points up to `settled_to` are settled."""
+
+    source: SourceRuntime
+    lookup: Lookup
+    ranged: Ranged
+    known: Known
+    missing: Sequence[Gap]
+    settled_to: int
 
 
 class Deltas:
@@ -77,6 +93,7 @@ class Deltas:
         self._flights: Flights[RangeKey, Outcome] = Flights()
         self._seen: Remembered[bytes] = Remembered(monotonic, seconds=_SEEN_SECONDS)
         self._open: Remembered[Key] = Remembered(monotonic, seconds=_OPEN_SECONDS)
+        self._quiet = Quiet(_LOG_SECONDS)
 
     def take(self, ranged: Ranged) -> bool:
         """Whether the query may be answered from parts, now."""
@@ -95,7 +112,10 @@ class Deltas:
         """The answer, and whether somebody else was waiting for it already."""
         try:
             return await self._answer(source, lookup, ranged)
-        except ValueError:  # samples or labels that cannot be read, in a chunk that is whole and none of ours
+        except Unreadable:  # in a chunk that is whole and none of ours
+            self._quiet.log(
+                _log, logging.WARNING, ranged.uid, "A stored chunk cannot be read", {"datasource": ranged.uid}
+            )
             return Declined.STORE, False
 
     async def _answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
@@ -107,17 +127,23 @@ class Deltas:
         missing = gaps(fresh(known.extents, ranged.lives), query.first, query.last)
         if not missing:
             return await self._hit(ranged, known, ranged.lives), False
-        flight, joined = self._flights.join(
-            ranged.range_key(query.first, query.last),
-            lambda: self._fill(
-                source, lookup, ranged, known, missing, now_ms - max(ranged.freshness_ms, query.withheld_ms)
-            ),
+        settled_ms = now_ms - max(ranged.freshness_ms, query.withheld_ms)
+        task = _Task(
+            source=source,
+            lookup=lookup,
+            ranged=ranged,
+            known=known,
+            missing=missing,
+            settled_to=query.grid.index_at(settled_ms),
         )
+        flight, joined = self._flights.join(ranged.range_key(query.first, query.last), lambda: self._fill(task))
         if self._is_whole(ranged, known, ranged.while_revalidating):
             return await self._hit(ranged, known, ranged.while_revalidating), False
         if joined:
             self._metrics.coalesced(uid=ranged.uid)
         outcome = await flight.land()
+        if joined and isinstance(outcome, Assembled):
+            self._count(ranged, known=ranged.points - _points(outcome.fetched), fetched=0)
         if _has_failed(outcome) and self._is_whole(ranged, known, ranged.if_error):
             return await self._hit(ranged, known, ranged.if_error), joined
         return outcome, joined
@@ -132,7 +158,7 @@ class Deltas:
         return lives != ranged.lives and not gaps(fresh(known.extents, lives), ranged.query.first, ranged.query.last)
 
     async def _hit(self, ranged: Ranged, known: Known, lives: Lives) -> Assembled:
-        self._count(ranged, fetched=0)
+        self._count(ranged, known=ranged.points, fetched=0)
         extents = fresh(known.extents, lives)
         chunks = {number: held.chunk for number, held in known.held.items()}
         return Assembled(
@@ -143,49 +169,34 @@ class Deltas:
             saved_ms=max(held.fetch_ms for held in known.held.values()),
         )
 
-    async def _fill(
-        self,
-        source: SourceRuntime,
-        lookup: Lookup,
-        ranged: Ranged,
-        known: Known,
-        missing: Sequence[Gap],
-        settled_ms: int,
-    ) -> Outcome:
-        query = ranged.query
-        settled_to = query.grid.index_at(settled_ms)
-        with source.upstream.in_use:
-            if missing == [Gap(query.first, query.last)]:
-                return await self._fill_all(source, lookup, ranged, known, settled_to)
-            return await self._fill_gaps(source, lookup, ranged, known, missing, settled_to)
+    async def _fill(self, task: _Task) -> Outcome:
+        query = task.ranged.query
+        with task.source.upstream.in_use:
+            if task.missing == [Gap(query.first, query.last)]:
+                return await self._fill_all(task)
+            return await self._fill_gaps(task)
 
-    async def _fill_all(
-        self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, known: Known, settled_to: int
-    ) -> Outcome:
-        landed, fetched = await self._parts.fetch_whole(source, lookup, ranged)
+    async def _fill_all(self, task: _Task) -> Outcome:
+        ranged = task.ranged
+        landed, fetched = await self._parts.fetch_whole(task.source, task.lookup, ranged)
         if fetched is None:
             if isinstance(landed, Open):
                 self._open.remember(ranged.key)
             if isinstance(landed, Whole) and landed.refusal is None and not ranged.query.verbatim:
                 return Declined.UNFIT  # else it is an answer to what was asked: an error is not provoked twice
-            return await self._fetcher.keep(source, lookup, landed)
+            return await self._fetcher.keep(task.source, task.lookup, landed)
         assert isinstance(landed, Whole)
-        self._count(ranged, fetched=ranged.query.last - ranged.query.first + 1)
-        additions = self._additions(source, lookup, ranged, [fetched], settled_to)
+        self._count(ranged, known=0, fetched=_points(task.missing))
+        additions = self._additions(task, [fetched])
         cut_bytes = _CUT_COSTS * len(fetched.part.matrix.floats.blob)  # every series, at every chunk's edge
-        merged = await _in_thread_if(cut_bytes, partial(_merge, known, additions))
-        return landed.refused(await self._keep(lookup, ranged, known, merged, additions))
+        merged = await _in_thread_if(cut_bytes, partial(_merge, task.known, additions))
+        return landed.refused(await self._store(task, additions, merged))
 
-    async def _fill_gaps(
-        self,
-        source: SourceRuntime,
-        lookup: Lookup,
-        ranged: Ranged,
-        known: Known,
-        missing: Sequence[Gap],
-        settled_to: int,
-    ) -> Outcome:
-        parts = await asyncio.gather(*(self._parts.fetch(source, lookup, ranged, gap) for gap in missing))
+    async def _fill_gaps(self, task: _Task) -> Outcome:
+        ranged = task.ranged
+        parts = await asyncio.gather(
+            *(self._parts.fetch(task.source, task.lookup, ranged, gap) for gap in task.missing)
+        )
         fetched: list[Fetched] = []
         for part, _ in parts:
             if part is Declined.OPEN:
@@ -193,72 +204,76 @@ class Deltas:
             if not isinstance(part, Fetched):
                 return part
             fetched.append(part)
-        self._count(ranged, fetched=sum(gap.points for gap in missing))
-        additions = self._additions(source, lookup, ranged, fetched, settled_to)
-        size_bytes = known.size_bytes + sum(len(each.part.matrix.floats.blob) for each in fetched)
-        merged = await _in_thread_if(size_bytes, partial(_merge, known, additions))
+        missing = _points(task.missing)
+        self._count(ranged, known=ranged.points - missing, fetched=missing)
+        additions = self._additions(task, fetched)
+        size_bytes = task.known.size_bytes + sum(len(each.part.matrix.floats.blob) for each in fetched)
+        merged = await _in_thread_if(size_bytes, partial(_merge, task.known, additions))
         warnings = sorted({text for each in fetched for text in each.part.warnings})
         body = await _in_thread_if(size_bytes, partial(_write, ranged, merged, warnings))
-        # What another asked for at the same time, he stores.
-        keep = [part for part, joined in parts if isinstance(part, Fetched) and part.may_be_stored and not joined]
-        refusal: Reason | None = None
-        if keep:
-            if len(keep) < len(fetched):
-                additions = replace(additions, fetched=keep)
-                merged = await _in_thread_if(size_bytes, partial(_merge, known, additions))
-            refusal = await self._keep(lookup, ranged, known, merged, additions)
-        if not all(each.may_be_stored for each in fetched):
-            refusal = Reason.PARTIAL
-            self._metrics.not_stored(uid=ranged.uid, reason=refusal)
-        grid = ranged.query.grid
-        return Assembled(
-            headers=fetched[-1].headers,
-            body=body,
-            fetched=[(grid.time_ms(gap.first), grid.time_ms(gap.last)) for gap in missing],
-            refusal=refusal,
-        )
+        own = [part for part, joined in parts if isinstance(part, Fetched) and not joined]
+        refusal = await self._keep(task, additions, merged, own)
+        return Assembled(headers=fetched[-1].headers, body=body, fetched=task.missing, refusal=refusal)
 
-    def _additions(
-        self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, fetched: Sequence[Fetched], settled_to: int
-    ) -> Additions:
-        settings = self._fetcher.settings_in_force(lookup)
-        now = lives(source, settings, lookup.call) if settings is not None else ranged.lives
+    async def _keep(
+        self, task: _Task, additions: Additions, merged: Mapping[int, Chunk], own: Sequence[Fetched]
+    ) -> Reason | None:
+        """Store what was fetched, or say why not all of it is: what another asked for he stores, what came with warnings
+        nobody.
+        """
+        keep = [each for each in own if each.may_be_stored]
+        refusal: Reason | None = None
+        if len(keep) < len(additions.fetched):
+            additions = replace(additions, fetched=keep)
+            merged = await _in_thread_if(task.known.size_bytes, partial(_merge, task.known, additions))
+        if keep:
+            refusal = await self._store(task, additions, merged)
+        if len(keep) < len(own):
+            refusal = self._refused(task.ranged, Reason.PARTIAL)
+        return refusal
+
+    def _additions(self, task: _Task, fetched: Sequence[Fetched]) -> Additions:
+        ranged = task.ranged
+        settings = self._fetcher.settings_in_force(task.lookup)
+        now = lives(task.source, settings, task.lookup.call) if settings is not None else ranged.lives
         stale_ms = max(ranged.while_revalidating.stale_ms, ranged.if_error.stale_ms)
-        query = ranged.query
         return Additions(
             fetched=fetched,
-            settled_to=settled_to,
+            settled_to=task.settled_to,
             lives=ranged.lives.capped(now)._replace(stale_ms=stale_ms),
-            grid=query.grid,
-            stamps=query.codec.stamps,
+            grid=ranged.query.grid,
+            stamps=ranged.query.codec.stamps,
             monotonic=self._monotonic,
         )
 
-    async def _keep(
-        self, lookup: Lookup, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions
-    ) -> Reason | None:
-        """Store what was fetched, or say why not all of it was stored."""
-        refusal = await self._store(lookup, ranged, known, merged, additions)
-        if refusal is not None:
-            self._metrics.not_stored(uid=ranged.uid, reason=refusal)
-        return refusal
-
-    async def _store(
-        self, lookup: Lookup, ranged: Ranged, known: Known, merged: Mapping[int, Chunk], additions: Additions
-    ) -> Reason | None:
-        if self._fetcher.settings_in_force(lookup) is None:
-            return Reason.GENERATION
+    async def _store(self, task: _Task, additions: Additions, merged: Mapping[int, Chunk]) -> Reason | None:
+        """Why not all of it is stored, or None."""
+        ranged = task.ranged
+        if self._fetcher.settings_in_force(task.lookup) is None:
+            return self._refused(ranged, Reason.GENERATION)
         if additions.lives.young_ms <= 0:
-            return Reason.TTL_ZERO
-        sizes = await self._chunks.write(ranged, known, merged, additions)
-        for size_bytes in sizes:
-            if size_bytes is not None:
-                self._metrics.stored(uid=ranged.uid, size_bytes=size_bytes)
-        return Reason.STORE if None in sizes else None
+            return self._refused(ranged, Reason.TTL_ZERO)
+        stored = await self._chunks.write(
+            ranged, task.known, merged, additions, limit_bytes=task.source.limits.max_value_bytes
+        )
+        for each in stored:
+            if isinstance(each, int):
+                self._metrics.stored(uid=ranged.uid, size_bytes=each)
+        if set(stored) == {Reason.TOO_LARGE}:
+            self._open.remember(ranged.key)
+        refusal = next((each for each in stored if isinstance(each, Reason)), None)
+        return None if refusal is None else self._refused(ranged, refusal)
 
-    def _count(self, ranged: Ranged, *, fetched: int) -> None:
-        points = ranged.query.last - ranged.query.first + 1
-        self._metrics.points(uid=ranged.uid, cached=points - fetched, fetched=fetched)
+    def _refused(self, ranged: Ranged, reason: Reason) -> Reason:
+        self._metrics.not_stored(uid=ranged.uid, reason=reason)
+        return reason
+
+    def _count(self, ranged: Ranged, *, known: int, fetched: int) -> None:
+        self._metrics.points(uid=ranged.uid, cached=known, fetched=fetched)
+
+
+def _points(missing: Sequence[Gap]) -> int:
+    return sum(gap.points for gap in missing)
 
 
 def _has_failed(outcome: Outcome) -> bool:

@@ -88,20 +88,21 @@ class Pipeline:
         outcome, joined = await self._deltas.answer(source, lookup, ranged)
         match outcome:
             case Assembled():
-                return self._assembled(source, lookup, outcome, joined=joined)
+                return self._assembled(lookup, ranged, outcome, joined=joined)
             case Declined():
                 x_cache = XCache.ERROR if outcome is Declined.STORE else XCache.MISS
                 return await self._fetch(source, lookup, "uri-miss", x_cache)
             case _:
                 return await self._landed(source, lookup, outcome, "uri-miss", XCache.MISS, joined=joined)
 
-    def _assembled(self, source: SourceRuntime, lookup: Lookup, assembled: Assembled, *, joined: bool) -> Reply:
+    def _assembled(self, lookup: Lookup, ranged: Ranged, assembled: Assembled, *, joined: bool) -> Reply:
         payload = answers.from_parts(assembled)
         if not assembled.fetched:
-            self._metrics.saved(uid=source.config.uid, seconds=assembled.saved_ms / 1000)
+            self._metrics.saved(uid=ranged.uid, seconds=assembled.saved_ms / 1000)
             return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=assembled.ttl_left_ms))
+        time_ms = ranged.query.grid.time_ms
         status = cache_status.partial(
-            assembled.fetched,
+            [(time_ms(gap.first), time_ms(gap.last)) for gap in assembled.fetched],
             stored=assembled.refusal is None,
             collapsed=joined,
             detail=assembled.refusal,

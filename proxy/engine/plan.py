@@ -49,6 +49,10 @@ class Ranged:
         """Of all its ranges together: nothing is stored under it."""
         return Key(uid=self.uid, generation=self.generation, digest=self.digest)
 
+    @property
+    def points(self) -> int:
+        return self.query.last - self.query.first + 1
+
     def range_key(self, first: int, last: int) -> RangeKey:
         return RangeKey(self.key, first, last, self.query.patience)
 

@@ -18,7 +18,7 @@ import orjson
 from . import extents
 from .extents import Extent, Lives
 from .grid import Grid
-from .matrix import EMPTY, FLOAT_ENDS, HISTOGRAM_ENDS, Matrix, Stamps, join, runs
+from .matrix import EMPTY, FLOAT_ENDS, HISTOGRAM_ENDS, Cut, Matrix, Stamps, join, runs
 
 POINTS = 256
 """Of a chunk. A refresh rewrites one, so it should be short; a look-up reads all of a range, so there should be few."""
@@ -64,11 +64,11 @@ class Chunk:
         """Its samples of `first` to `last`. What lies outside of its extents anyway is not searched for."""
         if not self.extents:
             return self.matrix
+        cut = Cut(grid, stamps, self.extents[0].first, self.extents[-1].last)
         return self.matrix.clipped(
-            grid,
-            first if first is not None and first > self.extents[0].first else None,
-            last if last is not None and last < self.extents[-1].last else None,
-            stamps,
+            cut,
+            first if first is not None and first > cut.first else None,
+            last if last is not None and last < cut.last else None,
         )
 
     def life_ms(self, lives: Lives) -> int:
@@ -92,10 +92,9 @@ class Part:
     def clipped(self, first: int, last: int, grid: Grid, stamps: Stamps) -> "Part":
         """Of it, `first` to `last`, which are within it."""
         matrix = self.matrix.clipped(
-            grid,
+            Cut(grid, stamps, self.first, self.last),
             first if first > self.first else None,
             last if last < self.last else None,
-            stamps,
         )
         return Part(first=first, last=last, matrix=matrix, infos=self.infos, warnings=self.warnings)
 

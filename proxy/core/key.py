@@ -5,34 +5,45 @@ from one parameter into the next. sha256 because a collision would show one tena
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 
-from .model import Pairs
+from .model import Key, Pairs
 
 FORMAT = b"millpond 1"
 
 
-def digest(
-    *, fingerprint: bytes, kind: str, canonical_path: str, call_parts: tuple[bytes, ...], identity: Pairs
-) -> bytes:
-    """32 bytes. `fingerprint` stands for the source (`source_fingerprint`)."""
-    parts = [
-        FORMAT,
-        fingerprint,
-        kind.encode(),
-        _bytes(canonical_path),
-        b"%d" % len(call_parts),
-        *call_parts,
-    ]
-    for name, value in identity:
-        parts.append(_bytes(name))
-        parts.append(_bytes(value))
-    return _digest(parts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Everything of a key but the question: whose answer it is, and of which source, path and generation. `fingerprint`
+    stands for the source (`source_fingerprint`).
+    """
+
+    uid: str
+    generation: str
+    fingerprint: bytes
+    canonical_path: str
+    identity: Pairs
+
+    def key(self, kind: str, question: tuple[bytes, ...]) -> Key:
+        parts = [
+            FORMAT,
+            self.fingerprint,
+            kind.encode(),
+            _bytes(self.canonical_path),
+            b"%d" % len(question),
+            *question,
+        ]
+        for name, value in self.identity:
+            parts.append(_bytes(name))
+            parts.append(_bytes(value))
+        return Key(uid=self.uid, generation=self.generation, digest=_digest(parts))
 
 
-def chunk_digest(range_digest: bytes, number: int) -> bytes:
-    """Of one chunk of the range queries that `digest` made one of."""
-    return _digest((FORMAT, range_digest, b"%d" % number))
+def chunk_key(query: Key, number: int) -> Key:
+    """Of one chunk of the range queries that have the key `query`. Both parts have their length."""
+    digest = sha256(query.digest + number.to_bytes(8, "big", signed=True)).digest()
+    return Key(uid=query.uid, generation=query.generation, digest=digest)
 
 
 def source_fingerprint(*parts: str) -> bytes:

@@ -23,6 +23,8 @@ FLOAT_ENDS = b'"],['
 """Where a sample ends and the next one begins: in a value's text there is neither a quote nor a bracket."""
 HISTOGRAM_ENDS = b"}],["
 """The same for native histograms, whose samples are objects with arrays of buckets in them."""
+_SLACK_BYTES = 96
+"""Values are not all of one length: some samples before the place where one is thought to be."""
 _VIEWED_BYTES = 256 * 1024
 """A view of a run is dearer to make than a short copy of it."""
 
@@ -36,6 +38,15 @@ class Stamps(Protocol):
 
     def write(self, time_ms: int) -> bytes: ...
     def read(self, stamp: bytes) -> int: ...
+
+
+class Cut(NamedTuple):
+    """What has to be known to cut samples: all of them are at points `first` to `last` of the grid."""
+
+    grid: Grid
+    stamps: Stamps
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,28 +68,32 @@ class Runs:
     def lengths(self) -> list[int]:
         return list(map(sub, self.ends, self.begins))
 
-    def clipped(self, grid: Grid, first: int | None, last: int | None, stamps: Stamps) -> "Runs":
+    def clipped(self, cut: Cut, first: int | None, last: int | None) -> "Runs":
         """Only the samples of `first` to `last`; None is no bound, and costs no search."""
         begins, ends = self.begins, self.ends
         if first is not None:
-            begins = self._positions(begins, ends, grid, first, stamps)
+            begins = self._positions(cut, first)
         if last is not None:
-            ends = self._positions(begins, ends, grid, last + 1, stamps)
+            ends = list(map(max, begins, self._positions(cut, last + 1)))
         return Runs(blob=self.blob, begins=begins, ends=ends, between=self.between)
 
-    def _positions(self, begins: Offsets, ends: Offsets, grid: Grid, index: int, stamps: Stamps) -> Offsets:
-        """Where in each run the first sample that is not before `index` begins, or the run's end."""
-        needle = b"[%s,%s" % (stamps.write(grid.time_ms(index)), b'"' if self.between == FLOAT_ENDS else b"{")
-        find = self.blob.find
+    def _positions(self, cut: Cut, index: int) -> Offsets:
+        """Where in each run the first sample that is not before `index` begins, or the run's end. It is looked for where it
+        is if the run has a sample everywhere, first.
+        """
+        needle = b"[%s,%s" % (cut.stamps.write(cut.grid.time_ms(index)), b'"' if self.between == FLOAT_ENDS else b"{")
+        find, search = self.blob.find, self._search
+        share = (index - cut.first) / (cut.last + 1 - cut.first)
         found = []
-        for begin, end in zip(begins, ends, strict=True):
-            at = find(needle, begin, end)
-            found.append(at if at >= 0 else self._search(begin, end, grid, index, stamps))
+        for begin, end in zip(self.begins, self.ends, strict=True):
+            guess = begin + int((end - begin) * share) - _SLACK_BYTES
+            at = find(needle, guess if guess > begin else begin, end)
+            found.append(at if at >= 0 else search(cut, begin, end, index))
         return found
 
-    def _search(self, begin: int, end: int, grid: Grid, index: int, stamps: Stamps) -> int:
-        """The same where the index has no sample, by bisection: all that begins before `low` is too early, nothing that
-        begins at `high` or behind it is. Raises Unreadable.
+    def _search(self, cut: Cut, begin: int, end: int, index: int) -> int:
+        """The same where that was wrong, or the index has no sample, by bisection: all that begins before `low` is too
+        early, nothing that begins at `high` or behind it is. Raises Unreadable.
         """
         blob, between = self.blob, self.between
         low, high = begin, end
@@ -86,10 +101,10 @@ class Runs:
             boundary = blob.rfind(between, low, (low + high) // 2)
             at = boundary + len(between) - 1 if boundary >= 0 else low
             try:
-                time_ms = stamps.read(blob[at + 1 : blob.index(b",", at)])
+                time_ms = cut.stamps.read(blob[at + 1 : blob.index(b",", at)])
             except ValueError:
                 raise Unreadable("not a sample") from None
-            if grid.index_at(time_ms) >= index:
+            if cut.grid.index_at(time_ms) >= index:
                 high = at
                 continue
             boundary = blob.find(between, at, high)
@@ -113,13 +128,13 @@ class Matrix:
     def __len__(self) -> int:
         return len(self.floats.begins)
 
-    def clipped(self, grid: Grid, first: int | None, last: int | None, stamps: Stamps) -> "Matrix":
+    def clipped(self, cut: Cut, first: int | None, last: int | None) -> "Matrix":
         if first is None and last is None:
             return self
         return Matrix(
             names=self.names,
-            floats=self.floats.clipped(grid, first, last, stamps),
-            histograms=self.histograms.clipped(grid, first, last, stamps) if self.histograms is not None else None,
+            floats=self.floats.clipped(cut, first, last),
+            histograms=self.histograms.clipped(cut, first, last) if self.histograms is not None else None,
         )
 
 

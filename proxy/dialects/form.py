@@ -113,6 +113,18 @@ def canonical(
     return tuple(parts)
 
 
+def without(parts: tuple[bytes, ...], names: frozenset[bytes]) -> tuple[bytes, ...]:
+    """The parts that `canonical` would have made with these names for noise."""
+    kept: list[bytes] = []
+    at = 0
+    while at < len(parts):
+        after = at + 2 + int(parts[at + 1])
+        if parts[at] not in names:
+            kept += parts[at:after]
+        at = after
+    return tuple(kept)
+
+
 def encode(text: str) -> bytes:
     """The bytes that `read_form` decoded."""
     return text.encode("utf-8", "surrogateescape")

@@ -97,7 +97,7 @@ def _reader(
 _RANGE = _reader(
     Kind.QUERY,
     times=("start", "end"),
-    ranges=RangeReader(codec=_MATRIX, times=Nanoseconds(), sliceable=sliceable, parameters=_SLICED, sets=_SETS),
+    ranges=RangeReader(codec=_MATRIX, times=Nanoseconds(), sliceable=sliceable, parameters=_SLICED),
 )
 _LEGACY = _reader(Kind.QUERY, times=("start", "end"))
 _RESOURCE = _reader(Kind.RESOURCE)

@@ -125,7 +125,6 @@ _RANGE = reader(
         times=Seconds(),
         sliceable=sliceable,
         parameters=SLICED,
-        sets=SETS,
         requires={"dedup": TRUE},
     ),
 )

@@ -11,14 +11,14 @@ from typing import Protocol
 
 from ..core.model import Request
 from ..core.range_query import Codec, Narrowed, RangeQuery
-from .form import Form, canonical, decode
+from .form import Form, decode, without
 from .promql import Sliceable
 
 MOST_STEPS = 11_000
 """More is an error at the source (web/api/v1: exceeded maximum resolution), and must stay one."""
-_RANGE = frozenset(("start", "end", "step"))
 _PATIENCE = "timeout"
 """Says how long to wait, not what to answer."""
+_NO_PART_OF_THE_QUESTION = frozenset((b"start", b"end", b"step", _PATIENCE.encode()))
 
 _SECONDS = re.compile(r"\d{1,11}(?:\.\d+)?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -84,7 +84,6 @@ class RangeReader:
     times: Times
     sliceable: Callable[[str], Sliceable | None]
     parameters: frozenset[str]
-    sets: frozenset[str] = frozenset()
     requires: Mapping[str, frozenset[str]] | None = None
     adds: tuple[tuple[str, str], ...] = ()
     withheld_ms: Callable[[int], int] = lambda step_ms: 0
@@ -105,14 +104,11 @@ class RangeReader:
         expression = self.sliceable(given.get("query", ""))
         if expression is None:
             return None
-        parts = canonical(form.pairs, sets=self.sets, noise=_RANGE | {_PATIENCE})
-        if not isinstance(parts, tuple):
-            return None
         return RangeQuery(
             start_ms=start_ms,
             end_ms=end_ms,
             step_ms=step,
-            parts=parts,
+            parts=without(form.parts, _NO_PART_OF_THE_QUESTION),
             codec=self.codec,
             narrow=lambda first_ms, last_ms: self._narrow(request, first_ms, last_ms),
             patience=given.get(_PATIENCE, ""),

@@ -72,7 +72,6 @@ _RANGE = _reader(
         times=_Times(),
         sliceable=sliceable,
         parameters=_SLICED,
-        sets=_SETS,
         adds=(("nocache", "1"),),
         withheld_ms=lambda step_ms: _LATENCY_MS + step_ms,
     ),

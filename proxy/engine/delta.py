@@ -91,7 +91,7 @@ class Deltas:
         self._now_ms = now_ms
         self._parts = Parts(fetcher=fetcher, metrics=metrics, monotonic=monotonic)
         self._flights: Flights[RangeKey, Outcome] = Flights()
-        self._seen: Remembered[bytes] = Remembered(monotonic, seconds=_SEEN_SECONDS)
+        self._seen: Remembered[Key] = Remembered(monotonic, seconds=_SEEN_SECONDS)
         self._open: Remembered[Key] = Remembered(monotonic, seconds=_OPEN_SECONDS)
         self._quiet = Quiet(_LOG_SECONDS)
 
@@ -104,8 +104,8 @@ class Deltas:
 
     def is_known(self, ranged: Ranged) -> bool:
         """Whether the query was asked before, on whatever range. It is remembered."""
-        known = ranged.digest in self._seen
-        self._seen.remember(ranged.digest)
+        known = ranged.key in self._seen
+        self._seen.remember(ranged.key)
         return known
 
     async def answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:

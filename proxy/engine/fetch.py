@@ -107,8 +107,8 @@ class Fetcher:
 
     def settings_in_force(self, lookup: Lookup) -> SourceSettings | None:
         """Those of now: what was cleaned, disabled or cut short meanwhile binds already. None: nothing may be stored."""
-        settings = self._book.snapshot.sources.get(lookup.key.uid)
-        if settings is None or settings.generation != lookup.key.generation or not settings.config.enabled:
+        settings = self._book.snapshot.sources.get(lookup.scope.uid)
+        if settings is None or settings.generation != lookup.scope.generation or not settings.config.enabled:
             return None
         return settings
 

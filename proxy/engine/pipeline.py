@@ -76,8 +76,6 @@ class Pipeline:
         )
 
     async def _look_up(self, source: SourceRuntime, lookup: Lookup) -> Reply:
-        if lookup.key in self._uncacheable:
-            return await self._own_way(source, lookup, Reason.REMEMBERED)
         if lookup.ranged is None or not self._deltas.take(lookup.ranged):
             return await self._look_up_whole(source, lookup, None)
         if lookup.ranged.query.grid.is_regular:
@@ -113,6 +111,8 @@ class Pipeline:
         """`ranged`: on a grid that nobody aligned to, and so only answered from parts when it is asked again: else every
         request of a client that does not align would fill the store with parts that nobody asks for.
         """
+        if lookup.key in self._uncacheable:
+            return await self._own_way(source, lookup, Reason.REMEMBERED)
         found = await self._store.get(lookup.key)
         match found:
             case Found(entry, age_ms):

@@ -4,13 +4,14 @@ Pure but for reading the body, which happens only where the dialect's table know
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ..core import paths, policy
 from ..core.codings import accepts_gzip
 from ..core.extents import Lives
 from ..core.headers import pass_headers, sort_headers
-from ..core.key import chunk_digest, digest
+from ..core.key import Scope, chunk_key
 from ..core.model import Call, Key, Kind, Pairs, Pass, Reason, Request, Route
 from ..core.range_query import RangeQuery
 from ..settings.model import SourceSettings
@@ -33,21 +34,18 @@ class RangeKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranged:
-    """A range query that may be answered from chunks. `digest` identifies it but for its range."""
+    """A range query that may be answered from chunks. Its key is that of all its ranges: nothing is stored under it."""
 
     query: RangeQuery
-    uid: str
-    generation: str
-    digest: bytes
+    key: Key
     lives: Lives
     while_revalidating: Lives
     if_error: Lives
     freshness_ms: int
 
     @property
-    def key(self) -> Key:
-        """Of all its ranges together: nothing is stored under it."""
-        return Key(uid=self.uid, generation=self.generation, digest=self.digest)
+    def uid(self) -> str:
+        return self.key.uid
 
     @property
     def points(self) -> int:
@@ -57,16 +55,16 @@ class Ranged:
         return RangeKey(self.key, first, last, self.query.patience)
 
     def chunk_key(self, number: int) -> Key:
-        return Key(uid=self.uid, generation=self.generation, digest=chunk_digest(self.digest, number))
+        return chunk_key(self.key, number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lookup:
     """A call that may be answered from the cache: where to look, and what to ask where nothing is found."""
 
     call: Call
     route: str
-    key: Key
+    scope: Scope
     ttl_ms: int
     accepts_gzip: bool
     method: str
@@ -75,6 +73,11 @@ class Lookup:
     forward: Pairs
     body: bytes
     ranged: Ranged | None = None
+
+    @cached_property
+    def key(self) -> Key:
+        """Of the whole answer; a query that is answered from parts needs none."""
+        return self.scope.key(self.call.kind, self.call.parts)
 
     @property
     def outgoing(self) -> Outgoing:
@@ -131,20 +134,17 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         return _pass(source, incoming, reason or Reason.ROUTE, read_only=read_only, route=route, kind=kind)
 
     sorted_headers = sort_headers(incoming.headers, source.rules)
+    scope = Scope(
+        uid=source.config.uid,
+        generation=settings.generation,
+        fingerprint=source.fingerprint,
+        canonical_path=canonical_path,
+        identity=sorted_headers.identity,
+    )
     return Lookup(
         call=call,
         route=route.name,
-        key=Key(
-            uid=source.config.uid,
-            generation=settings.generation,
-            digest=digest(
-                fingerprint=source.fingerprint,
-                kind=call.kind,
-                canonical_path=canonical_path,
-                call_parts=call.parts,
-                identity=sorted_headers.identity,
-            ),
-        ),
+        scope=scope,
         ttl_ms=call_ttl_ms(settings, call),
         accepts_gzip=accepts_gzip(incoming.headers.get("Accept-Encoding")),
         method=incoming.method,
@@ -152,13 +152,11 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         query=incoming.query,
         forward=sorted_headers.forward,
         body=body,
-        ranged=_ranged(source, settings, canonical_path, call, sorted_headers.identity),
+        ranged=_ranged(source, settings, scope, call),
     )
 
 
-def _ranged(
-    source: SourceRuntime, settings: SourceSettings, canonical_path: str, call: Call, identity: Pairs
-) -> Ranged | None:
+def _ranged(source: SourceRuntime, settings: SourceSettings, scope: Scope, call: Call) -> Ranged | None:
     if call.range is None or not source.deltas:
         return None
     delta = source.config.delta
@@ -169,15 +167,7 @@ def _ranged(
     how = b"%d %d %d" % (*query.grid, delta.freshness_ms)  # what is settled is stored as such
     return Ranged(
         query=query,
-        uid=source.config.uid,
-        generation=settings.generation,
-        digest=digest(
-            fingerprint=source.fingerprint,
-            kind="range",
-            canonical_path=canonical_path,
-            call_parts=(how, *query.parts),
-            identity=identity,
-        ),
+        key=scope.key("range", (how, *query.parts)),
         lives=delta_lives,
         while_revalidating=delta_lives._replace(stale_ms=source.config.stale_while_revalidate_ms),
         if_error=delta_lives._replace(stale_ms=source.config.stale_if_error_ms),

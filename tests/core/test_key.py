@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.key import digest, source_fingerprint
-from proxy.core.model import Call, Kind, Pairs
+from proxy.core.key import Scope, chunk_key, source_fingerprint
+from proxy.core.model import Key, Kind, Pairs
 
 FINGERPRINT = source_fingerprint("1", "prom", "prometheus", "http://prometheus:9090")
 
@@ -18,10 +18,8 @@ def key(
     parts: Sequence[bytes] = (b"query", b"up"),
     identity: Pairs = (),
 ) -> bytes:
-    call = Call(kind=kind, parts=tuple(parts), judge=lambda answer: None)
-    return digest(
-        fingerprint=fingerprint, kind=call.kind, canonical_path=path, call_parts=call.parts, identity=identity
-    )
+    scope = Scope(uid="a", generation="1", fingerprint=fingerprint, canonical_path=path, identity=identity)
+    return scope.key(kind, tuple(parts)).digest
 
 
 @pytest.mark.parametrize(
@@ -40,6 +38,11 @@ def key(
 )
 def test_each_input_tells_answers_apart(other: bytes) -> None:
     assert other != key()
+
+
+def test_chunks_are_told_apart_by_query_and_number() -> None:
+    queries = [Key(uid="a", generation="1", digest=bytes([n]) * 32) for n in range(3)]
+    assert len({chunk_key(query, number).digest for query in queries for number in (-1, 0, 1, 2**40)}) == 12
 
 
 def test_it_is_stable_and_of_32_bytes() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.core.chunk import NOTHING, POINTS, Chunk, Part, bounds, decode, encode, number_of
 from proxy.core.extents import Extent, Lives, asked
 from proxy.core.grid import Grid
-from proxy.core.matrix import FLOAT_ENDS, HISTOGRAM_ENDS, Matrix, Row, compact, join, rows
+from proxy.core.matrix import FLOAT_ENDS, HISTOGRAM_ENDS, Cut, Matrix, Row, compact, join, rows
 from proxy.dialects.matrix_json import PaddedSeconds, ShortestSeconds
 
 GRIDS = st.sampled_from([Grid(15_000, 0), Grid(1500, 700), Grid(1, 0), Grid(86_400_000, 79_200_000), Grid(7001, 3)])
@@ -91,7 +91,7 @@ def test_a_clipped_matrix_has_the_samples_within(
     model: Model, grid: Grid, stamps: PaddedSeconds, one: int, other: int
 ) -> None:
     first, last = sorted((one, other))
-    matrix = made(model, grid, stamps).clipped(grid, first, last, stamps)
+    matrix = made(model, grid, stamps).clipped(Cut(grid, stamps, FIRST, LAST), first, last)
     assert read(matrix, grid, stamps) == clipped(model, first, last)
 
 
@@ -101,7 +101,7 @@ def test_whatever_is_cut_is_whole_again_when_joined(
 ) -> None:
     matrix = made(model, grid, stamps)
     edges = [FIRST - 1, *sorted(cuts), LAST]
-    parts = [matrix.clipped(grid, low + 1, high, stamps) for low, high in itertools.pairwise(edges)]
+    parts = [matrix.clipped(Cut(grid, stamps, FIRST, LAST), low + 1, high) for low, high in itertools.pairwise(edges)]
     whole = clipped(model, FIRST, LAST)
     assert read_rows(rows(parts), grid, stamps) == whole
     assert read(join(parts), grid, stamps) == whole

@@ -58,7 +58,7 @@ class Lives(NamedTuple):
 
 
 def aged(extents: Iterable[Extent], passed_ms: int) -> list[Extent]:
-    return [extent._replace(age_ms=extent.age_ms + passed_ms) for extent in extents]
+    return [Extent(first, last, age_ms + passed_ms, ttl_ms, settled) for first, last, age_ms, ttl_ms, settled in extents]
 
 
 def come(extents: Iterable[Extent], grid: Grid, now_ms: int, withheld_ms: int = 0) -> list[Extent]:
@@ -71,10 +71,13 @@ def come(extents: Iterable[Extent], grid: Grid, now_ms: int, withheld_ms: int = 
     found = []
     for extent in extents:
         last_then = last_come if extent.settled else grid.index_at(now_ms - extent.age_ms)
+        if extent.last <= last_then:
+            found.append(extent)
+            continue
         if extent.first <= last_then:
-            found.append(extent._replace(last=min(extent.last, last_then)))
+            found.append(_bounded(extent, extent.first, last_then))
         if extent.last > last_come and not withheld_ms:
-            found.append(extent._replace(first=max(extent.first, last_come + 1)))
+            found.append(_bounded(extent, last_come + 1, extent.last))
     return found
 
 
@@ -95,10 +98,14 @@ def fresh(extents: Iterable[Extent], lives: Lives) -> list[Extent]:
 def within(extents: Iterable[Extent], first: int, last: int) -> list[Extent]:
     """What of them lies in `first` to `last`."""
     return [
-        extent._replace(first=max(extent.first, first), last=min(extent.last, last))
+        extent if extent.first >= first and extent.last <= last else _bounded(extent, first, last)
         for extent in extents
         if extent.first <= last and extent.last >= first
     ]
+
+
+def _bounded(extent: Extent, first: int, last: int) -> Extent:
+    return extent._replace(first=max(extent.first, first), last=min(extent.last, last))
 
 
 def gaps(known: Iterable[Extent], first: int, last: int) -> list[Gap]:
@@ -126,8 +133,8 @@ def unknown(known: Iterable[Extent], first: int, last: int) -> list[Gap]:
 def added(extents: Iterable[Extent], new: Sequence[Extent]) -> list[Extent]:
     """With `new`, which are adjacent, in place of whatever was known of the same points."""
     first, last = new[0].first, new[-1].last
-    before = [e._replace(last=min(e.last, first - 1)) for e in extents if e.first < first]
-    after = [e._replace(first=max(e.first, last + 1)) for e in extents if e.last > last]
+    before = [e if e.last < first else _bounded(e, e.first, first - 1) for e in extents if e.first < first]
+    after = [e if e.first > last else _bounded(e, last + 1, e.last) for e in extents if e.last > last]
     merged = _merged([*before, *new, *after])
     young = sum(not extent.settled for extent in merged)
     return merged if young <= _MOST_YOUNG else _merged(merged, whatever_age=True)

@@ -25,7 +25,7 @@ HISTOGRAM_ENDS = b"}],["
 """The same for native histograms, whose samples are objects with arrays of buckets in them."""
 _SLACK_BYTES = 96
 """Values are not all of one length: some samples before the place where one is thought to be."""
-_VIEWED_BYTES = 256 * 1024
+_VIEWED_BYTES = 16 * 1024
 """A view of a run is dearer to make than a short copy of it."""
 
 

@@ -114,12 +114,11 @@ class Chunks:
         limit_bytes: int,
     ) -> Sequence[int | Reason]:
         """Store the chunks that `additions` changed. Says how large each is, in bytes, or why it is not stored."""
-        return await asyncio.gather(
-            *(
-                self._write(ranged, number, known.held[number], merged[number], additions, limit_bytes)
-                for number in additions.numbers()
-            )
-        )
+        writes = [
+            self._write(ranged, number, known.held[number], merged[number], additions, limit_bytes)
+            for number in additions.numbers()
+        ]
+        return await asyncio.gather(*writes) if len(writes) > 1 else [await writes[0]]
 
     async def _write(
         self, ranged: Ranged, number: int, held: Held, merged: Chunk, additions: Additions, limit_bytes: int

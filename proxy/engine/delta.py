@@ -194,9 +194,8 @@ class Deltas:
 
     async def _fill_gaps(self, task: _Task) -> Outcome:
         ranged = task.ranged
-        parts = await asyncio.gather(
-            *(self._parts.fetch(task.source, task.lookup, ranged, gap) for gap in task.missing)
-        )
+        fetches = [self._parts.fetch(task.source, task.lookup, ranged, gap) for gap in task.missing]
+        parts = await asyncio.gather(*fetches) if len(fetches) > 1 else [await fetches[0]]
         fetched: list[Fetched] = []
         for part, _ in parts:
             if part is Declined.OPEN:

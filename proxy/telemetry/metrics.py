@@ -98,6 +98,10 @@ class Metrics:
         # prometheus_client looks a child up under a lock and by str() of each label: remembered, it costs a dict get.
         self._answered_children = cache(self._children)
         self._saved_child: Callable[[str], Counter] = cache(lambda uid: self._saved.labels(uid))
+        self._stored_children: Callable[[str], tuple[Counter, Counter]] = cache(
+            lambda uid: (self._stored.labels(uid), self._stored_bytes.labels(uid))
+        )
+        self._upstream_child: Callable[[str], Histogram] = cache(lambda uid: self._upstream_seconds.labels(uid))
         self._points_children: Callable[[str], tuple[Counter, Counter]] = cache(
             lambda uid: (self._points.labels(uid, "cache"), self._points.labels(uid, "source"))
         )
@@ -150,8 +154,9 @@ class Metrics:
         self._bypasses.labels(uid, Reason.UPGRADE).inc()
 
     def stored(self, *, uid: str, size_bytes: int) -> None:
-        self._stored.labels(uid).inc()
-        self._stored_bytes.labels(uid).inc(size_bytes)
+        stored, stored_bytes = self._stored_children(uid)
+        stored.inc()
+        stored_bytes.inc(size_bytes)
 
     def not_stored(self, *, uid: str, reason: Reason) -> None:
         self._not_stored.labels(uid, reason).inc()
@@ -160,7 +165,7 @@ class Metrics:
         self._coalesced.labels(uid).inc()
 
     def upstream(self, *, uid: str, seconds: float) -> None:
-        self._upstream_seconds.labels(uid).observe(seconds)
+        self._upstream_child(uid).observe(seconds)
 
     def upstream_failed(self, *, uid: str, kind: str) -> None:
         self._upstream_errors.labels(uid, kind).inc()

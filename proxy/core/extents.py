@@ -58,7 +58,9 @@ class Lives(NamedTuple):
 
 
 def aged(extents: Iterable[Extent], passed_ms: int) -> list[Extent]:
-    return [Extent(first, last, age_ms + passed_ms, ttl_ms, settled) for first, last, age_ms, ttl_ms, settled in extents]
+    return [
+        Extent(first, last, age_ms + passed_ms, ttl_ms, settled) for first, last, age_ms, ttl_ms, settled in extents
+    ]
 
 
 def come(extents: Iterable[Extent], grid: Grid, now_ms: int, withheld_ms: int = 0) -> list[Extent]:

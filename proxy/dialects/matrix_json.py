@@ -144,7 +144,7 @@ class _Points:
 
     def check_all(self, found: list[bytes], counts: Sequence[int]) -> None:
         """`found` are those of several series, `counts` how many each has."""
-        if found == self._stamps * len(counts):  # no series has a gap
+        if len(found) == len(self._stamps) * len(counts) and found == self._stamps * len(counts):  # no series has a gap
             return
         begin = 0
         for count in counts:

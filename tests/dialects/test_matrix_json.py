@@ -1,6 +1,7 @@
 """What Prometheus' matrix is read and written as, and what is not taken for one."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -98,6 +99,17 @@ def test_what_is_read_is_written_byte_for_byte(body: bytes) -> None:
 )
 def test_what_was_not_asked_for_is_not_taken(body: bytes, flaw: Flaw) -> None:
     assert read(body) is flaw
+
+
+def test_many_series_of_few_samples_over_many_points_take_no_memory_for_those_they_do_not_have() -> None:
+    body = answer(*(one(f'[{15 * number},"1"]', f'"a":"{number}"') for number in range(2000)))
+    tracemalloc.start()
+    try:
+        assert isinstance(PROMETHEUS_MATRIX.read(body, GRID, 0, 11_000), Part)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 100 * len(body)
 
 
 def test_a_series_without_samples_is_none() -> None:

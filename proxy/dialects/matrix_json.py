@@ -55,6 +55,7 @@ class Series(msgspec.Struct, forbid_unknown_fields=True):
 class Data(msgspec.Struct, forbid_unknown_fields=True):
     resultType: str
     result: list[Series]
+    analysis: msgspec.Raw = msgspec.Raw(b"")  # Thanos, in every answer: empty unless it is asked to analyse
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True):

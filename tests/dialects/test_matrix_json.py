@@ -101,6 +101,14 @@ def test_what_was_not_asked_for_is_not_taken(body: bytes, flaw: Flaw) -> None:
     assert read(body) is flaw
 
 
+@pytest.mark.parametrize("nothing", ["{}", "null", '{"name":"","executionTime":"0s","children":null}'])
+def test_an_answer_of_thanos_is_one_though_it_says_that_nothing_was_analysed(nothing: str) -> None:
+    """Its querier and its query frontend say so in every answer: Go's `omitempty` leaves out no struct."""
+    part = read(answer(one('[1500,"1"]'), data=f',"analysis":{nothing}'))
+    assert isinstance(part, Part)
+    assert PROMETHEUS_MATRIX.write(rows([part.matrix]), (), ()) == answer(one('[1500,"1"]'))
+
+
 def test_many_series_of_few_samples_over_many_points_take_no_memory_for_those_they_do_not_have() -> None:
     body = answer(*(one(f'[{15 * number},"1"]', f'"a":"{number}"') for number in range(2000)))
     tracemalloc.start()

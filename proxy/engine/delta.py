@@ -90,7 +90,8 @@ class Deltas:
         self._monotonic = monotonic
         self._now_ms = now_ms
         self._parts = Parts(fetcher=fetcher, metrics=metrics, monotonic=monotonic)
-        self._flights: Flights[RangeKey, Outcome] = Flights()
+        self._flights: Flights[tuple[RangeKey, tuple[Gap, ...]], Outcome] = Flights()
+        """By the range and what is missing of it: for whom points have expired, he does not wait for one who had them."""
         self._seen: Remembered[Key] = Remembered(monotonic, seconds=_SEEN_SECONDS)
         self._open: Remembered[Key] = Remembered(monotonic, seconds=_OPEN_SECONDS)
         self._quiet = Quiet(_LOG_SECONDS)
@@ -136,7 +137,8 @@ class Deltas:
             missing=missing,
             settled_to=query.grid.index_at(settled_ms),
         )
-        flight, joined = self._flights.join(ranged.range_key(query.first, query.last), lambda: self._fill(task))
+        key = ranged.range_key(query.first, query.last), tuple(missing)
+        flight, joined = self._flights.join(key, lambda: self._fill(task))
         if self._is_whole(ranged, known, ranged.while_revalidating):
             return await self._hit(ranged, known, ranged.while_revalidating), False
         if joined:

@@ -252,3 +252,21 @@ async def test_stale_points_are_shown_while_one_request_renews_them() -> None:
         while "stale" in (await board.see(HOUR)).cache_status:
             await asyncio.sleep(0)
         assert board.took() == [YOUNG.span]
+
+
+async def test_who_waits_for_another_gets_no_points_that_have_expired_meanwhile() -> None:
+    """The first asks for one new point while the young ones are known, and waits long; the second knows them no more."""
+    async with dashboard(max_concurrent=2) as board:
+        await board.see(HOUR)
+        board.stack.clock.seconds += TTL_MS / 1000 - 1
+        board.stack.source.gate.clear()
+        view = HOUR.moved(TTL_MS)
+        first = asyncio.ensure_future(board.stack.ask(view.ask))
+        await board.stack.source.has(2)
+        board.stack.clock.seconds += 30
+        changed(board, NOW_MS - 60_000, NOW_MS)
+        second = asyncio.ensure_future(board.stack.ask(view.ask))
+        await board.stack.source.has(3)
+        board.stack.source.gate.set()
+        await first
+        assert parsed((await second).body) == parsed(board.truth(view))

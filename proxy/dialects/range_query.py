@@ -98,6 +98,8 @@ class RangeReader:
         if start is None or end is None or step is None:
             return None
         (start_ms, starts_between), (end_ms, _) = start, end
+        if start_ms < 0:  # stamps with a sign
+            return None
         # Where the start was rounded down, the end may be before it within the same millisecond.
         if end_ms < start_ms + starts_between or (end_ms - start_ms) // step > MOST_STEPS:
             return None

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from .ranges import HOUR, HOUR_MS, STEP_MS, Answer, Asked, Series, dashboard, for_parts, truly, written
-from .stack import TTL_MS, UID
+from .ranges import HOUR, HOUR_MS, PATH, STEP_MS, Answer, Asked, Series, dashboard, for_parts, truly, written
+from .stack import TTL_MS, UID, Ask
 
 MINUTES_MS = 300_000
 NEXT = HOUR.moved(STEP_MS)
@@ -210,3 +210,22 @@ async def test_histograms_alone_and_in_turn_with_floats() -> None:
             assert (await board.see(part)).x_cache == "HIT"
         await board.see(replace(view, start_ms=view.start_ms - HOUR_MS // 4))
         assert await board.metric("delta_unfit_answers_total") == 0
+
+
+async def test_a_range_before_1970_takes_no_source_out() -> None:
+    """Its stamps have a sign. It is the question that is odd, not the source."""
+    async with dashboard() as board:
+        early = "query=vector(1)&start=1969-12-31T23:59:00Z&end=1970-01-01T00:01:00Z&step=15"
+        stamps = ",".join(f'[{time},"1"]' for time in range(-60, 61, 15))
+        matrix = f'{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{stamps}]}}]}}'
+
+        async def respond(request: web.Request, number: int) -> web.StreamResponse:
+            return web.Response(text=f'{{"status":"success","data":{matrix}}}', content_type="application/json")
+
+        board.stack.source.respond, asked = respond, board.stack.source.respond
+        assert (await board.stack.ask(Ask(path=PATH, query=early))).status == 200
+        board.stack.source.respond = asked
+        assert await board.metric("delta_unfit_answers_total") == 0
+        await board.see(HOUR)
+        await board.see(NEXT)
+        assert board.took() == [HOUR.span, GAP]

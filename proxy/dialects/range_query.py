@@ -100,8 +100,9 @@ class RangeReader:
         (start_ms, starts_between), (end_ms, _) = start, end
         if start_ms < 0:  # stamps with a sign
             return None
-        # Where the start was rounded down, the end may be before it within the same millisecond.
-        if end_ms < start_ms + starts_between or (end_ms - start_ms) // step > MOST_STEPS:
+        # Where the start was rounded down, the end may be before it within the same millisecond. The range may be aligned,
+        # which can make it a step longer.
+        if end_ms < start_ms + starts_between or end_ms // step - start_ms // step > MOST_STEPS:
             return None
         expression = self.sliceable(given.get("query", ""))
         if expression is None:

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from proxy.config.schema import Delta
+from proxy.dialects.range_query import MOST_STEPS
 from tests.sources.loki_metrics import matrix, parse
 
 from .stack import Ask, Stack, running
@@ -62,3 +63,17 @@ async def test_the_aligned_range_ends_with_the_step_before_the_end() -> None:
         await stack.ask(panel(4_999_999_999))
         (request,) = stack.source.requests
         assert (request.query["start"], request.query["end"]) == (str(START_NS), str(END_NS))
+
+
+async def test_a_range_of_the_most_steps_is_not_made_longer_by_aligning_it() -> None:
+    """From before one step to before another: whole steps have one more of them, which Loki refuses."""
+    async with running(type="loki", delta=Delta(enabled=True, align=True)) as stack:
+
+        async def strictly(request: web.Request, number: int) -> web.StreamResponse:
+            steps = (int(request.query["end"]) - int(request.query["start"])) // STEP_NS
+            return web.Response(status=400) if steps > MOST_STEPS else await respond(request, number)
+
+        stack.source.respond = strictly
+        start_ns, end_ns = START_NS + STEP_NS - 1, START_NS + (MOST_STEPS + 1) * STEP_NS
+        query = f"query={quote(QUERY)}&start={start_ns}&end={end_ns}&step=5s"
+        assert (await stack.ask(Ask(path="/loki/api/v1/query_range", query=query))).status == 200

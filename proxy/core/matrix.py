@@ -25,6 +25,10 @@ HISTOGRAM_ENDS = b"}],["
 """The same for native histograms, whose samples are objects with arrays of buckets in them."""
 _SLACK_BYTES = 96
 """Values are not all of one length: some samples before the place where one is thought to be."""
+_EMPTY_SHARE = 8
+"""One in so many series may be without samples: label sets that are alike all along are quicker to put together. Are there
+more, as where series come and go, their label sets would be most of what is kept.
+"""
 _VIEWED_BYTES = 16 * 1024
 """A view of a run is dearer to make than a short copy of it."""
 
@@ -184,9 +188,11 @@ def join(matrices: Sequence[Matrix]) -> Matrix:
         return matrices[0]
     if not _are_alike(matrices) or any(matrix.histograms is not None for matrix in matrices):
         return compact(rows(matrices))
+    lengths = list(map(sum, zip(*[matrix.floats.lengths() for matrix in matrices], strict=True)))
+    if lengths.count(0) > len(lengths) // _EMPTY_SHARE:
+        return compact(rows(matrices))
     blob = b"".join(chain.from_iterable(zip(*[matrix.floats.slices() for matrix in matrices], strict=True)))
-    ends = tuple(accumulate(map(sum, zip(*[matrix.floats.lengths() for matrix in matrices], strict=True))))
-    return Matrix(names=matrices[0].names, floats=runs(blob, 0, ends, FLOAT_ENDS), is_compact=True)
+    return Matrix(names=matrices[0].names, floats=runs(blob, 0, tuple(accumulate(lengths)), FLOAT_ENDS), is_compact=True)
 
 
 def compact(found: Sequence[Row]) -> Matrix:

@@ -15,7 +15,7 @@ from proxy.config.schema import Caching
 from proxy.core import codings
 from proxy.engine import delta, fetch
 
-from .ranges import HOUR, HOUR_MS, STEP_MS, Asked, Series, View, dashboard, parsed, truly
+from .ranges import HOUR, HOUR_MS, STEP_MS, Asked, Series, Value, View, dashboard, parsed, truly
 from .stack import NOW_MS, Clock
 
 VALUE_BYTES = 100 * 1024
@@ -166,3 +166,19 @@ async def test_a_small_body_that_holds_a_large_one_is_read_off_the_loop(monkeypa
         answered = await board.stack.ask(replace(LONG, headers={"Accept-Encoding": "gzip"}).ask)
         assert threads == {False}
         assert gzip.decompress(answered.body) == board.truth(LONG)
+
+
+async def test_series_that_come_and_go_are_kept_where_they_are() -> None:
+    """Each has samples in one of many chunks: its label set is not kept in all of them."""
+    async with dashboard() as board:
+
+        def within(first_ms: int) -> Value:
+            return lambda time_ms: "1" if first_ms <= time_ms < first_ms + 5 * STEP_MS else None
+
+        places = range(LONG.start_ms, LONG.end_ms, 10 * STEP_MS)
+        board.source.series = [
+            replace(series, floats=within(first_ms)) for series, first_ms in zip(many(len(places)), places, strict=True)
+        ]
+        answered = await board.see(LONG)
+        assert (await board.see(LONG)).x_cache == "HIT"
+        assert await board.metric("stored_bytes_total") < 1.5 * len(answered.body)

@@ -8,8 +8,9 @@ the same.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import gt
 
 import msgspec
@@ -22,6 +23,11 @@ from .matrix import EMPTY, FLOAT_ENDS, HISTOGRAM_ENDS, Cut, Matrix, Stamps, join
 
 POINTS = 256
 """Of a chunk. A refresh rewrites one, so it should be short; a look-up reads all of a range, so there should be few."""
+
+_MOST_INFOS = 11
+"""As many as Prometheus has in one answer, "n more omitted" included. Some name times and counts of samples, and are others
+in each part: all of them together would be more at every refresh.
+"""
 
 _TAIL = struct.Struct("<III?HB")
 _EXTENT = struct.Struct("<qqqqB")
@@ -57,7 +63,7 @@ class Chunk:
         return Chunk(
             extents=extents.added(self.extents, new),
             matrix=join(matrices),
-            infos=sorted({*self.infos, *part.infos}),
+            infos=united((part.infos, self.infos)),
         )
 
     def clipped(self, first: int | None, last: int | None, grid: Grid, stamps: Stamps) -> Matrix:
@@ -97,6 +103,11 @@ class Part:
             last if last < self.last else None,
         )
         return Part(first=first, last=last, matrix=matrix, infos=self.infos, warnings=self.warnings)
+
+
+def united(infos: Iterable[Sequence[str]]) -> Sequence[str]:
+    """The remarks of several, at most as many as a source has in one answer: those that come first."""
+    return sorted(list(dict.fromkeys(chain.from_iterable(infos)))[:_MOST_INFOS])
 
 
 def number_of(index: int) -> int:

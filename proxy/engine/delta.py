@@ -16,7 +16,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..cache.store import Failed, Store
-from ..core.chunk import Chunk
+from ..core.chunk import Chunk, united
 from ..core.extents import Gap, Lives, fresh, gaps
 from ..core.matrix import Unreadable, rows
 from ..core.model import Key, Pairs, Reason
@@ -301,7 +301,7 @@ def _write(ranged: Ranged, chunks: Mapping[int, Chunk], warnings: Sequence[str] 
     query = ranged.query
     grid, stamps = query.grid, query.codec.stamps
     matrices = [chunk.clipped(query.first, query.last, grid, stamps) for chunk in chunks.values()]
-    infos = sorted({text for chunk in chunks.values() for text in chunk.infos})
+    infos = united(chunk.infos for chunk in reversed(list(chunks.values())))
     return query.codec.write(rows(matrices), infos, warnings)
 
 

@@ -242,6 +242,20 @@ async def test_infos_are_kept_and_united() -> None:
             assert said == json.loads(board.truth(NEXT))
 
 
+async def test_of_infos_that_are_others_each_time_no_more_are_kept_than_a_source_tells() -> None:
+    """Prometheus 3's remarks on `histogram_quantile` count samples and name times."""
+    async with dashboard() as board:
+        view = HOUR
+        for number in range(100):
+            board.source.answers = remarks("infos", f"{number} samples from {view.end_ms}", "is a a counter?")
+            answered = await board.stack.ask(view.ask)
+            board.stack.clock.seconds += STEP_MS / 1000
+            view = view.moved(STEP_MS)
+        infos = json.loads(answered.body)["infos"]
+        assert {f"99 samples from {view.end_ms - STEP_MS}", "is a a counter?"} <= set(infos)
+        assert len(infos) == 11
+
+
 async def test_a_gzip_that_nobody_asked_for_is_undone() -> None:
     async def zipped(asked: Asked) -> web.StreamResponse:
         headers = {"Content-Encoding": "gzip"}

@@ -192,7 +192,9 @@ def join(matrices: Sequence[Matrix]) -> Matrix:
     if lengths.count(0) > len(lengths) // _EMPTY_SHARE:
         return compact(rows(matrices))
     blob = b"".join(chain.from_iterable(zip(*[matrix.floats.slices() for matrix in matrices], strict=True)))
-    return Matrix(names=matrices[0].names, floats=runs(blob, 0, tuple(accumulate(lengths)), FLOAT_ENDS), is_compact=True)
+    return Matrix(
+        names=matrices[0].names, floats=runs(blob, 0, tuple(accumulate(lengths)), FLOAT_ENDS), is_compact=True
+    )
 
 
 def compact(found: Sequence[Row]) -> Matrix:

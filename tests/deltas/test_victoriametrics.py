@@ -19,14 +19,12 @@ from tests.servers.prometheus_history import END_S, FINE_S, fine
 from tests.servers.victoriametrics import VictoriaMetrics
 
 from .panel import Panel, Range, step_texts
-from .seed import LONG, SEED
+from .seed import SEED
 from .stand import Answer, Clocks, Stand, standing
 from .test_differential import memory
 
 STEP_MS = 15_000
 END_MS = END_S * 1000
-_SHORT_SEED = 20261125
-"""The short form asks the same each time: how often it differs from itself is no news to be told by chance."""
 WINDOWS = [
     "rate(req_total[1m])", "increase(req_total[5m])", "irate(req_total[2m])", "delta(temp[5m])", "deriv(temp[5m])",
     "sum(rate(req_total[5m])) by (code)", "avg_over_time(temp[10m])", "max_over_time(pod[5m])",
@@ -78,7 +76,7 @@ async def test_without_a_window_it_may_differ_where_series_have_gaps_or_end(
 
 
 async def _asked(victoria: VictoriaMetrics, queries: Sequence[str]) -> tuple[Counter[str], list[str]]:
-    chance = random.Random(SEED if LONG else _SHORT_SEED)
+    chance = random.Random(SEED)
     said: Counter[str] = Counter()
     differences: list[str] = []
     for query in queries:
@@ -93,9 +91,7 @@ async def _asked(victoria: VictoriaMetrics, queries: Sequence[str]) -> tuple[Cou
                 said[found] += 1
                 if difference is not None:
                     differences.append(f"{found}: {query} by {step_ms} ms, {range_}: {difference}")
-    print(
-        f"DELTA_SEED={SEED if LONG else _SHORT_SEED}: {said.total()} comparisons, {len(differences)} differences, {said}"
-    )
+    print(f"DELTA_SEED={SEED}: {said.total()} comparisons, {len(differences)} differences, {said}")
     return said, differences
 
 

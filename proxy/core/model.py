@@ -116,8 +116,8 @@ class Call:
     """At most this long, whatever the settings say (live state such as rules)."""
     keep_headers: tuple[str, ...] = ()
     """Lower-case names of answer headers to keep besides Content-Type."""
-    range: RangeQuery | None = None
-    """Where it may be answered from parts of other answers."""
+    read_range: Callable[[], RangeQuery | None] = lambda: None
+    """The call as a range query, where it may be answered from parts of other answers. To be asked only where that counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ its parameters and headers, not in its path.
 """
 
 import re
+from functools import partial
 
 import msgspec
 
@@ -107,8 +108,10 @@ def reader(
             return Pass(reason=Reason.NOW)
         if not all(is_absolute(given.get(name)) for name in times):
             return Pass(reason=Reason.NOW)
-        query = ranges.read(request, form) if ranges is not None else None
-        return Call(kind=kind, parts=form.parts, judge=judge, ttl_cap_ms=cap_ms, range=query)
+        if ranges is None:
+            return Call(kind=kind, parts=form.parts, judge=judge, ttl_cap_ms=cap_ms)
+        read_range = partial(ranges.read, request, form)
+        return Call(kind=kind, parts=form.parts, judge=judge, ttl_cap_ms=cap_ms, read_range=read_range)
 
     return read
 

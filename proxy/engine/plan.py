@@ -157,10 +157,11 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
 
 
 def _ranged(source: SourceRuntime, settings: SourceSettings, scope: Scope, call: Call) -> Ranged | None:
-    if call.range is None or not source.deltas:
+    asked = call.read_range() if source.deltas else None
+    if asked is None:
         return None
     delta = source.config.delta
-    query = call.range.aligned() if delta.align else call.range
+    query = asked.aligned() if delta.align else asked
     if query.starts_between:
         return None
     delta_lives = lives(source, settings, call)

@@ -121,7 +121,7 @@ def test_headers_that_only_schedule_are_noise() -> None:
 
 def range_of(query: str, path: str = "/loki/api/v1/query_range", body: bytes = b"") -> RangeQuery | None:
     headers = {"Content-Type": FORM} if body else {}
-    return call(LOKI, f"{path}?{query}", method="POST" if body else "GET", body=body, headers=headers).range
+    return call(LOKI, f"{path}?{query}", method="POST" if body else "GET", body=body, headers=headers).read_range()
 
 
 METRIC = "query=" + quote('sum by (level) (count_over_time({job="x"}[1m]))')

@@ -24,7 +24,7 @@ def read(query: str, body: str | None = None) -> RangeQuery | None:
         body=(body or "").encode(),
     )
     call = route.read(request)
-    return call.range if isinstance(call, Call) else None
+    return call.read_range() if isinstance(call, Call) else None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ BASE = "query=up&start=1700000000&end=1700003600&step=15"
 def range_of(query: str, body: bytes = b"") -> RangeQuery | None:
     headers = {"Content-Type": FORM} if body else {}
     method = "POST" if body else "GET"
-    return call(VICTORIAMETRICS, f"{PATH}?{query}", method=method, body=body, headers=headers).range
+    return call(VICTORIAMETRICS, f"{PATH}?{query}", method=method, body=body, headers=headers).read_range()
 
 
 @pytest.mark.parametrize(

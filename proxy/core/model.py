@@ -117,7 +117,7 @@ class Call:
     keep_headers: tuple[str, ...] = ()
     """Lower-case names of answer headers to keep besides Content-Type."""
     read_range: Callable[[], RangeQuery | None] = lambda: None
-    """The call as a range query, where it may be answered from parts of other answers. To be asked only where that counts."""
+    """The call as a range query, where it may be answered from parts of other answers. Asked where that counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,11 +165,14 @@ def _decode(data: bytes) -> Chunk | None:
     names = data[names_at:infos_at]
     if names.count(b"\n") != series or (ends[-1] if ends else 0) != names_at or any(map(gt, ends, ends[1:])):
         return None
+    found = [
+        Extent(first, last, age_ms, ttl_ms, bool(settled))
+        for first, last, age_ms, ttl_ms, settled in _EXTENT.iter_unpack(data[extents_at:tail_at])
+    ]
+    if not extents.are_sound(found):
+        return None
     return Chunk(
-        extents=[
-            Extent(first, last, age_ms, ttl_ms, bool(settled))
-            for first, last, age_ms, ttl_ms, settled in _EXTENT.iter_unpack(data[extents_at:tail_at])
-        ],
+        extents=found,
         matrix=Matrix(
             names=names,
             floats=runs(data, 0, ends[:series], FLOAT_ENDS),

@@ -8,6 +8,7 @@ A younger one was true when it was asked, and lives for the query TTL.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from .grid import Grid
@@ -55,6 +56,13 @@ class Lives(NamedTuple):
     def left_ms(self, extent: Extent) -> int:
         """Of its life; below 0 it is stale for so long."""
         return min(extent.ttl_ms, self.settled_ms if extent.settled else self.young_ms) - extent.age_ms
+
+
+def are_sound(extents: Sequence[Extent]) -> bool:
+    """Whether they are sorted and disjoint, and none is empty or was asked in a time to come."""
+    return all(extent.first <= extent.last and extent.age_ms >= 0 for extent in extents) and all(
+        one.last < other.first for one, other in pairwise(extents)
+    )
 
 
 def aged(extents: Iterable[Extent], passed_ms: int) -> list[Extent]:

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,12 +133,20 @@ def test_series_that_come_and_go_are_joined_in_the_order_of_their_labels(
         assert list(joined) == list(expected)
 
 
-EXTENTS = st.lists(
-    st.builds(Extent, st.integers(0, 9), st.integers(0, 9), st.integers(0, 2**40), st.integers(0, 2**40), st.booleans())
-)
+TIMES = st.integers(0, 2**40)
 
 
-@given(models(), GRIDS, EXTENTS, st.lists(st.text(max_size=8), max_size=3))
+@st.composite
+def extents_lists(draw: st.DrawFn) -> list[Extent]:
+    """Sorted and disjoint."""
+    borders = sorted(draw(st.sets(st.integers(-99, 99), max_size=8)))
+    return [
+        Extent(first, last, draw(TIMES), draw(TIMES), draw(st.booleans()))
+        for first, last in zip(borders[::2], borders[1::2], strict=False)
+    ]
+
+
+@given(models(), GRIDS, extents_lists(), st.lists(st.text(max_size=8), max_size=3))
 def test_a_chunk_reads_back(model: Model, grid: Grid, extents: list[Extent], infos: list[str]) -> None:
     chunk = Chunk(extents=extents, matrix=made(model, grid, PaddedSeconds()), infos=infos)
     data = encode(chunk)
@@ -157,6 +166,20 @@ def test_a_chunk_that_was_cut_or_changed_is_none_or_raises_nothing(model: Model,
     decode(bytes(data))
     for length in (0, at % len(data)):
         decode(bytes(data[:length]))
+
+
+@pytest.mark.parametrize(
+    "extents",
+    [
+        [Extent(5, 4, 0, 1, True)],
+        [Extent(0, 10, 0, 1, True), Extent(3, -1, 0, 1, True)],
+        [Extent(0, 2, 0, 1, True), Extent(2, 3, 0, 1, True)],
+        [Extent(3, 4, 0, 1, True), Extent(0, 1, 0, 1, True)],
+        [Extent(0, 1, -1, 1, True)],
+    ],
+)
+def test_a_chunk_of_points_that_cannot_have_been_asked_is_none(extents: list[Extent]) -> None:
+    assert decode(encode(Chunk(extents=extents))) is None
 
 
 LIVES = Lives(young_ms=60, settled_ms=1000)

@@ -29,6 +29,8 @@ _EMPTY_SHARE = 8
 """One in so many series may be without samples: label sets that are alike all along are quicker to put together. Are there
 more, as where series come and go, their label sets would be most of what is kept.
 """
+_SORTED_BYTES = 8 * 1024
+"""To read a label set and to find its place takes as long as to join so many."""
 _VIEWED_BYTES = 16 * 1024
 """A view of a run is dearer to make than a short copy of it."""
 
@@ -166,6 +168,12 @@ def rows(matrices: Sequence[Matrix]) -> list[Row]:
     )
     found = map(Row, names, floats, histograms) if histograms else map(Row, names, floats)
     return [row for row in found if any(row.floats) or any(row.histograms)]
+
+
+def work_bytes(matrices: Sequence[Matrix]) -> int:
+    """How much it is to make `rows` of them, in bytes that could be joined meanwhile."""
+    to_sort = 0 if _are_alike(matrices) else sum(map(len, matrices))
+    return sum(len(matrix.floats.blob) for matrix in matrices) + _SORTED_BYTES * to_sort
 
 
 def _are_alike(matrices: Sequence[Matrix]) -> bool:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from ..cache.store import Failed, Store
 from ..core.chunk import Chunk, united
 from ..core.extents import Gap, Lives, fresh, gaps
-from ..core.matrix import Unreadable, rows
+from ..core.matrix import Unreadable, rows, work_bytes
 from ..core.model import Key, Pairs, Reason
 from ..telemetry.logs import Quiet
 from ..telemetry.metrics import Metrics
@@ -165,7 +165,7 @@ class Deltas:
         chunks = {number: held.chunk for number, held in known.held.items()}
         return Assembled(
             headers=known.headers,
-            body=await _in_thread_if(known.size_bytes, partial(_write, ranged, chunks)),
+            body=await _in_thread_if(_work_bytes(chunks), partial(_write, ranged, chunks)),
             ttl_left_ms=min(map(ranged.lives.left_ms, extents)),
             age_ms=max(extent.age_ms for extent in extents),
             saved_ms=max(held.fetch_ms for held in known.held.values()),
@@ -211,7 +211,7 @@ class Deltas:
         size_bytes = task.known.size_bytes + sum(len(each.part.matrix.floats.blob) for each in fetched)
         merged = await _in_thread_if(size_bytes, partial(_merge, task.known, additions))
         warnings = sorted({text for each in fetched for text in each.part.warnings})
-        body = await _in_thread_if(size_bytes, partial(_write, ranged, merged, warnings))
+        body = await _in_thread_if(_work_bytes(merged), partial(_write, ranged, merged, warnings))
         own = [part for part, joined in parts if isinstance(part, Fetched) and not joined]
         refusal = await self._keep(task, additions, merged, own)
         return Assembled(headers=fetched[-1].headers, body=body, fetched=task.missing, refusal=refusal)
@@ -294,6 +294,10 @@ def _merge(known: Known, additions: Additions) -> dict[int, Chunk]:
         number: additions.merged(number, held.chunk, known.read_at) if number in changed else held.chunk
         for number, held in known.held.items()
     }
+
+
+def _work_bytes(chunks: Mapping[int, Chunk]) -> int:
+    return work_bytes([chunk.matrix for chunk in chunks.values()])
 
 
 def _write(ranged: Ranged, chunks: Mapping[int, Chunk], warnings: Sequence[str] = ()) -> bytes:

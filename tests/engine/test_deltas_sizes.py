@@ -33,6 +33,18 @@ def many(count: int) -> list[Series]:
     return [Series({"__name__": "up", "instance": f"{number:03}"}) for number in range(count)]
 
 
+def come_and_gone(count: int) -> list[Series]:
+    """Each has five samples, somewhere in the long view."""
+
+    def five(first_ms: int) -> Value:
+        return lambda time_ms: "1" if first_ms <= time_ms < first_ms + 5 * STEP_MS else None
+
+    between_ms = (LONG.end_ms - LONG.start_ms) // count
+    return [
+        replace(series, floats=five(LONG.start_ms + number * between_ms)) for number, series in enumerate(many(count))
+    ]
+
+
 async def test_an_answer_larger_than_a_value_is_kept_in_chunks() -> None:
     async with dashboard(caching=SMALL, store=small) as board:
         board.source.series = many(3)
@@ -145,6 +157,23 @@ async def test_large_answers_are_put_together_off_the_loop(known_points: int, mo
         assert threads == {False}
 
 
+async def test_many_label_sets_are_sorted_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some kilobytes of samples, of series that are others in each chunk."""
+    threads: set[bool] = set()
+
+    def watched(*arguments: object) -> object:
+        threads.add(threading.current_thread() is threading.main_thread())
+        return write(*arguments)
+
+    write: Callable[..., object] = delta._write
+    monkeypatch.setattr(delta, "_write", watched)
+    async with dashboard() as board:
+        board.source.series = come_and_gone(600)
+        await board.see(LONG)
+        assert (await board.see(LONG)).x_cache == "HIT"
+        assert threads == {False}
+
+
 async def test_a_small_body_that_holds_a_large_one_is_read_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[bool] = set()
     decode = codings.decode
@@ -171,14 +200,7 @@ async def test_a_small_body_that_holds_a_large_one_is_read_off_the_loop(monkeypa
 async def test_series_that_come_and_go_are_kept_where_they_are() -> None:
     """Each has samples in one of many chunks: its label set is not kept in all of them."""
     async with dashboard() as board:
-
-        def within(first_ms: int) -> Value:
-            return lambda time_ms: "1" if first_ms <= time_ms < first_ms + 5 * STEP_MS else None
-
-        places = range(LONG.start_ms, LONG.end_ms, 10 * STEP_MS)
-        board.source.series = [
-            replace(series, floats=within(first_ms)) for series, first_ms in zip(many(len(places)), places, strict=True)
-        ]
+        board.source.series = come_and_gone(300)
         answered = await board.see(LONG)
         assert (await board.see(LONG)).x_cache == "HIT"
         assert await board.metric("stored_bytes_total") < 1.5 * len(answered.body)

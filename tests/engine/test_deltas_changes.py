@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from proxy.config.schema import Delta, Duration
+from proxy.engine import delta
 
 from .ranges import HOUR, HOUR_MS, STEP_MS, Board, Series, View, dashboard, for_parts, parsed
 from .stack import NOW_MS, TTL_MS, UID, Stack
@@ -136,6 +137,26 @@ async def test_the_age_of_a_point_counts_from_when_it_was_asked_not_from_when_it
         assert (await board.see(YOUNG)).x_cache == "HIT"
         board.stack.clock.seconds += 0.001
         assert (await board.see(YOUNG)).x_cache == "MISS"
+
+
+async def test_the_age_of_a_point_counts_while_an_answer_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with dashboard() as board:
+        write: Callable[..., bytes] = delta._write
+
+        def slowly(*arguments: object) -> bytes:
+            board.stack.clock.seconds += 10
+            return write(*arguments)
+
+        await board.see(HOUR)
+        board.stack.clock.seconds += STEP_MS / 1000
+        monkeypatch.setattr(delta, "_write", slowly)
+        await board.see(NEXT)
+        monkeypatch.undo()
+        newest = NEXT.over(NEXT.end_ms, NEXT.end_ms)
+        board.stack.clock.seconds += TTL_MS / 1000 - 10.001
+        assert (await board.see(newest)).x_cache == "HIT"
+        board.stack.clock.seconds += 0.001
+        assert (await board.see(newest)).x_cache == "MISS"
 
 
 async def test_a_point_loses_no_more_of_its_age_than_a_millisecond_each_time_its_chunk_is_written() -> None:

@@ -211,7 +211,7 @@ class Deltas:
         size_bytes = task.known.size_bytes + sum(len(each.part.matrix.floats.blob) for each in fetched)
         merged = await _in_thread_if(size_bytes, partial(_merge, task.known, additions))
         own = [part for part, joined in parts if isinstance(part, Fetched) and not joined]
-        refusal = await self._keep(task, additions, merged, own)  # at once: their ages are those of when they were merged
+        refusal = await self._keep(task, additions, merged, own)  # at once: their ages are those of now
         warnings = sorted({text for each in fetched for text in each.part.warnings})
         body = await _in_thread_if(_work_bytes(merged), partial(_write, ranged, merged, warnings))
         return Assembled(headers=fetched[-1].headers, body=body, fetched=task.missing, refusal=refusal)

@@ -58,6 +58,9 @@ _NO_NAME = (Lexeme(Token.NAME, "vector"), OPEN)
 _NAMED = re.compile(r"\{[ \t\n\r]*+(?:__name__[ \t\n\r]*+=[ \t\n\r]*+)?+[\"'`]")
 """The beginning of a selector that says its metric's name in braces."""
 
+_BYTE = re.compile(r"""["'](?:[^\\]|\\.)*?\\(?:x[89A-Fa-f]|[23][0-7])""", re.DOTALL)
+"""A string with a byte escaped in it, and so perhaps a label that is no UTF-8: in JSON different ones are alike."""
+
 _GRAMMAR = Grammar()
 _PLAIN = re.compile(r"(?:(?:0|[1-9][0-9]*+)(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++)?")
 """A number that every reader takes for the same: no octal, no hexadecimal, no underscore."""
@@ -97,6 +100,8 @@ def depends_on_time_alone(
                     return None
                 if called(after) and not (text in functions or word in AGGREGATIONS or word in KEYWORDS):
                     return None
+            case Lexeme(Token.STRING, text) if _BYTE.match(text):
+                return None
             case Lexeme(Token.WINDOW) if before == CLOSE:  # a range of what is no selector
                 return None
             case _ if lexeme == AT:

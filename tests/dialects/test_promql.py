@@ -69,6 +69,10 @@ UNSAFE = {
         "rate(x[5m] smoothed)", "rate(x[5m] SMOOTHED)", "increase(x[5m]anchored)", "x smoothed", "a + fill(0) b",
         "a + on (x) fill_left (0) b", "a + fill_right(0) b", "sum by (smoothed) (x)",
     ],
+    "a label that may be no UTF-8": [
+        r"""label_replace(x, 'a', "\xff", '', '')""", r"""label_replace(x, 'a', '\377', '', '')""",
+        r"""label_join(x, 'a', "\xC3", 'b')""",
+    ],
     "a choice among series": [
         "limitk(1, x)", "LIMITK(1, x)", "sum(limitk(1, x))", "limitk by (a) (1, x)", "limit_ratio(0.5, x)",
         "limit_ratio without (a) (0.5, x)", "limitk # c\n (1, x)",

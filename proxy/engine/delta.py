@@ -90,8 +90,10 @@ class Deltas:
         self._monotonic = monotonic
         self._now_ms = now_ms
         self._parts = Parts(fetcher=fetcher, metrics=metrics, monotonic=monotonic)
-        self._flights: Flights[tuple[RangeKey, tuple[Gap, ...]], Outcome] = Flights()
-        """By the range and what is missing of it: for whom points have expired, he does not wait for one who had them."""
+        self._flights: Flights[tuple[RangeKey, tuple[Gap, ...], int], Outcome] = Flights()
+        """By the range, what is missing of it, and the second when what is known of it expires: who knows less by now, or
+        what is newer, does not wait for an answer put together from what is too old for him.
+        """
         self._seen: Remembered[Key] = Remembered(monotonic, seconds=_SEEN_SECONDS)
         self._open: Remembered[Key] = Remembered(monotonic, seconds=_OPEN_SECONDS)
         self._quiet = Quiet(_LOG_SECONDS)
@@ -125,7 +127,8 @@ class Deltas:
         known = await self._chunks.read(ranged, now_ms)
         if isinstance(known, Failed):
             return Declined.STORE, False
-        missing = gaps(fresh(known.extents, ranged.lives), query.first, query.last)
+        extents = fresh(known.extents, ranged.lives)
+        missing = gaps(extents, query.first, query.last)
         if not missing:
             return await self._hit(ranged, known, ranged.lives), False
         settled_ms = now_ms - max(ranged.freshness_ms, query.withheld_ms)
@@ -137,7 +140,8 @@ class Deltas:
             missing=missing,
             settled_to=query.grid.index_at(settled_ms),
         )
-        key = ranged.range_key(query.first, query.last), tuple(missing)
+        expires = round(known.read_at + min(map(ranged.lives.left_ms, extents)) / 1000) if extents else 0
+        key = ranged.range_key(query.first, query.last), tuple(missing), expires
         flight, joined = self._flights.join(key, lambda: self._fill(task))
         if self._is_whole(ranged, known, ranged.while_revalidating):
             return await self._hit(ranged, known, ranged.while_revalidating), False

@@ -10,7 +10,7 @@ from aiohttp import web
 from proxy.config.schema import Delta, Duration
 from proxy.engine import delta
 
-from .ranges import HOUR, HOUR_MS, STEP_MS, Board, Series, View, dashboard, for_parts, parsed
+from .ranges import HOUR, HOUR_MS, STEP_MS, Asked, Board, Series, View, dashboard, for_parts, parsed, truly
 from .stack import NOW_MS, TTL_MS, UID, Stack
 from .test_deltas_failures import hangs_up, status
 
@@ -289,5 +289,31 @@ async def test_who_waits_for_another_gets_no_points_that_have_expired_meanwhile(
         second = asyncio.ensure_future(board.stack.ask(view.ask))
         await board.stack.source.has(3)
         board.stack.source.gate.set()
+        await first
+        assert parsed((await second).body) == parsed(board.truth(view))
+
+
+async def test_who_waits_for_another_gets_no_older_points_than_he_knows() -> None:
+    """Meanwhile a third has asked for the young points again, which the first knew from before."""
+    async with dashboard(max_concurrent=2) as board:
+        await board.see(HOUR)
+        board.stack.clock.seconds += TTL_MS / 1000 - 1
+        view, gate = HOUR.moved(TTL_MS), asyncio.Event()
+
+        async def newest_late(asked: Asked) -> web.StreamResponse:
+            if asked.end_ms == view.end_ms:
+                await gate.wait()
+            return await truly(asked)
+
+        board.source.answers = newest_late
+        first = asyncio.ensure_future(board.stack.ask(view.ask))
+        await board.stack.source.has(2)
+        board.stack.clock.seconds += 2
+        changed(board, NOW_MS - 60_000, NOW_MS)
+        await board.see(HOUR)
+        second = asyncio.ensure_future(board.stack.ask(view.ask))
+        while await board.metric("coalesced_total", datasource_uid=UID) < 1:
+            await asyncio.sleep(0)
+        gate.set()
         await first
         assert parsed((await second).body) == parsed(board.truth(view))

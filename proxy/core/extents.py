@@ -71,7 +71,7 @@ def aged(extents: Iterable[Extent], passed_ms: int) -> list[Extent]:
     ]
 
 
-def come(extents: Iterable[Extent], grid: Grid, now_ms: int, withheld_ms: int = 0) -> list[Extent]:
+def without_forecasts(extents: Iterable[Extent], grid: Grid, now_ms: int, withheld_ms: int = 0) -> list[Extent]:
     """Without the points whose time has come since they were asked: what a source says of points ahead is a forecast.
     Settled ones were past. Where a source withholds points until they are older than `withheld_ms`, their time comes as
     much later, and what it says before is not even a forecast.

@@ -142,6 +142,8 @@ class _Points:
     def __init__(self, stamps: list[bytes]) -> None:
         self._stamps = stamps
         self._numbers = {stamp: number for number, stamp in enumerate(stamps)}
+        # Cortex' and Thanos' front-ends write 1.5 where Prometheus behind them writes 1.500.
+        self._numbers |= {stamp.rstrip(b"0"): number for number, stamp in enumerate(stamps) if b"." in stamp}
 
     def check_all(self, found: list[bytes], counts: Sequence[int]) -> None:
         """`found` are those of several series, `counts` how many each has."""

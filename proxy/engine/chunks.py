@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from ..cache.store import Absent, Failed, Found, Store, Version
 from ..core.chunk import NOTHING, Chunk, bounds, decode, encode, number_of
-from ..core.extents import Extent, Lives, asked, come, unknown, within
+from ..core.extents import Extent, Lives, asked, unknown, within, without_forecasts
 from ..core.grid import Grid
 from ..core.matrix import Stamps
 from ..core.model import Entry, Key, Pairs, Reason
@@ -101,7 +101,7 @@ class Chunks:
             held[number] = _held(lookup)
         extents = [extent for each in held.values() for extent in each.chunk.extents]
         # Others than the range's must not count: expired ones, which nobody renews, would have all of it asked again.
-        extents = within(come(extents, query.grid, now_ms, query.withheld_ms), query.first, query.last)
+        extents = within(without_forecasts(extents, query.grid, now_ms, query.withheld_ms), query.first, query.last)
         return Known(held=held, read_at=read_at, extents=extents)
 
     async def write(

@@ -105,11 +105,11 @@ class Deltas:
             return False
         return query.pinned_ms is None or query.pinned_ms <= min(query.end_ms, self._now_ms() - ranged.freshness_ms)
 
-    def is_known(self, ranged: Ranged) -> bool:
+    def was_seen(self, ranged: Ranged) -> bool:
         """Whether the query was asked before, on whatever range. It is remembered."""
-        known = ranged.key in self._seen
+        seen = ranged.key in self._seen
         self._seen.remember(ranged.key)
-        return known
+        return seen
 
     async def answer(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged) -> tuple[Outcome, bool]:
         """The answer, and whether somebody else was waiting for it already."""

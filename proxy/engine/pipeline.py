@@ -126,7 +126,7 @@ class Pipeline:
                     return await self._fetch_or_stale(source, lookup, entry, age_ms, -stale_ms)
                 return await self._fetch(source, lookup, "stale", XCache.MISS)
             case Absent():
-                if ranged is not None and self._deltas.is_known(ranged):
+                if ranged is not None and self._deltas.was_seen(ranged):
                     return await self._look_up_parts(source, lookup, ranged)
                 return await self._fetch(source, lookup, "uri-miss", XCache.MISS)
             case Failed():

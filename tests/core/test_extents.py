@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.extents import Extent, Gap, Lives, added, aged, asked, come, fresh, gaps, within
+from proxy.core.extents import Extent, Gap, Lives, added, aged, asked, fresh, gaps, within, without_forecasts
 from proxy.core.grid import Grid
 
 LIVES = Lives(young_ms=60, settled_ms=1000)
@@ -122,9 +122,12 @@ def test_a_new_answer_takes_the_place_of_what_was_known() -> None:
 
 def test_what_a_source_withheld_is_no_knowledge_until_it_is_asked_anew() -> None:
     grid, extents = Grid(10, 0), [settled(0, 4, 30), young(5, 14, 30)]
-    assert come(extents, grid, 120, 20) == [settled(0, 4, 30), young(5, 7, 30)]  # asked at 90, of which 70 was the last
-    assert come(extents, grid, 900, 20) == [settled(0, 4, 30), young(5, 14, 30)]
-    assert come([young(5, 14, 0)], grid, 40, 20) == []
+    assert without_forecasts(extents, grid, 120, 20) == [
+        settled(0, 4, 30),
+        young(5, 7, 30),
+    ]  # at 90, which shows 70
+    assert without_forecasts(extents, grid, 900, 20) == [settled(0, 4, 30), young(5, 14, 30)]
+    assert without_forecasts([young(5, 14, 0)], grid, 40, 20) == []
 
 
 def test_once_some_young_points_expire_the_younger_ones_are_asked_again_with_them() -> None:
@@ -136,10 +139,14 @@ def test_once_some_young_points_expire_the_younger_ones_are_asked_again_with_the
 def test_points_that_lay_ahead_when_they_were_asked_are_unknown_once_they_have_come() -> None:
     grid, now_ms = Grid(10, 0), 1005
     asked_at_945 = [settled(0, 80, 900), young(81, 120, 60)]
-    assert come(asked_at_945, grid, now_ms) == [settled(0, 80, 900), young(81, 94, 60), young(101, 120, 60)]
-    assert come([young(95, 100, 60)], grid, now_ms) == []
-    assert indices(come([young(81, 120, 5)], grid, now_ms)) == set(range(81, 121))
-    assert come([settled(0, 99, 900)], grid, now_ms) == [settled(0, 99, 900)]
+    assert without_forecasts(asked_at_945, grid, now_ms) == [
+        settled(0, 80, 900),
+        young(81, 94, 60),
+        young(101, 120, 60),
+    ]
+    assert without_forecasts([young(95, 100, 60)], grid, now_ms) == []
+    assert indices(without_forecasts([young(81, 120, 5)], grid, now_ms)) == set(range(81, 121))
+    assert without_forecasts([settled(0, 99, 900)], grid, now_ms) == [settled(0, 99, 900)]
 
 
 def test_shortening_bites_and_lengthening_revives_nothing() -> None:

@@ -141,3 +141,13 @@ def test_stamps_are_written_as_the_sources_write_them(time_ms: int, padded: byte
     for stamps, text in ((PaddedSeconds(), padded), (ShortestSeconds(), shortest)):
         assert stamps.write(time_ms) == text
         assert stamps.read(text) == time_ms
+
+
+def test_a_front_end_that_writes_fewer_decimals_is_read_and_clipped_too() -> None:
+    grid = Grid(500, 0)
+    body = answer(one('[10,"1"],[10.5,"2"],[11,"3"],[11.5,"4"],[12,"5"]'))
+    part = PROMETHEUS_MATRIX.read(body, grid, 20, 24)
+    assert isinstance(part, Part)
+    cut = part.clipped(21, 23, grid, PROMETHEUS_MATRIX.stamps)
+    written = PROMETHEUS_MATRIX.write(rows([cut.matrix]), (), ())
+    assert written == answer(one('[10.5,"2"],[11,"3"],[11.5,"4"]'))

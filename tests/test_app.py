@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -37,8 +38,8 @@ def config(*sources: Source) -> Config:
     return Config(datasources=sources)
 
 
-def on(uid: str, url: str, **settings: object) -> Source:
-    return Source(uid=uid, url=url, cache=SourceCache(enabled=True), **settings)  # type: ignore[arg-type]  # any field
+def on(uid: str, url: str, **settings: Any) -> Source:
+    return Source(uid=uid, url=url, cache=SourceCache(enabled=True), **settings)
 
 
 async def status(app: Application, path: str) -> int:

@@ -143,7 +143,7 @@ async def test_one_value_of_another_kind_fails_a_look_up_of_many(server: Valkey)
     faults: list[tuple[str, str]] = []
     async with opened(server.port, faults) as store, Client(port=server.port) as client:
         assert await store.put(KEY, ENTRY)
-        await client.execute_command("RPUSH", store._name(OTHER), "a")  # type: ignore[no-untyped-call]  # redis-py's own
+        await client.execute_command("RPUSH", store._name(OTHER), "a")  # type: ignore[no-untyped-call]  # redis-py has no annotations there
         assert await store.get_many([KEY, OTHER]) == [Failed("refused")] * 2
         assert faults == [("get", "refused")]
         assert isinstance(await store.get(KEY), Found)

@@ -107,9 +107,13 @@ def test_one_bit_of_the_digest_makes_another_key() -> None:
         assert decode(replace(KEY, digest=digest), VALUE) is None
 
 
-@pytest.mark.parametrize("other", [{"generation": "h"}, {"uid": "prom2"}, {"uid": "promg", "generation": ""}])
-def test_an_entry_under_the_name_of_another_generation_or_source_is_none(other: dict[str, str]) -> None:
-    assert decode(replace(KEY, **other), VALUE) is None  # type: ignore[arg-type]  # texts by name
+@pytest.mark.parametrize(
+    "other",
+    [replace(KEY, generation="h"), replace(KEY, uid="prom2"), replace(KEY, uid="promg", generation="")],
+    ids=["generation", "source", "both"],
+)
+def test_an_entry_under_the_name_of_another_generation_or_source_is_none(other: Key) -> None:
+    assert decode(other, VALUE) is None
 
 
 VALUES = pytest.mark.parametrize("value", [VALUE, PACKED_VALUE], ids=["plain", "packed"])

@@ -10,10 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import CIMultiDict
+
+from proxy.cache.memory import MemoryStore
 
 from .stack import NOW_MS, Answered, Ask, Stack, running
 
@@ -181,6 +184,12 @@ class Board:
     def truth(self, view: View) -> bytes:
         return written(self.source.series, view.start_ms, view.end_ms, view.step_ms, self.source.more)
 
+    @property
+    def kept(self) -> int:
+        """Entries in the memory store."""
+        assert isinstance(self.stack.store, MemoryStore)
+        return len(self.stack.store)
+
     def took(self) -> list[tuple[int, int]]:
         """The ranges that the source was asked for since the last time, in ms."""
         spans = [asked.span for asked in self.source.asked]
@@ -217,9 +226,9 @@ async def _exposition(stack: Stack) -> str:
 
 
 @asynccontextmanager
-async def dashboard(source: Ranges | None = None, **settings: object) -> AsyncIterator[Board]:
+async def dashboard(source: Ranges | None = None, **settings: Any) -> AsyncIterator[Board]:
     """`settings` are those of `stack.running`."""
     ranges = source or Ranges()
-    async with running(**settings) as stack:  # type: ignore[arg-type]  # one mapping, many types
+    async with running(**settings) as stack:
         stack.source.respond = ranges.respond
         yield Board(stack, ranges)

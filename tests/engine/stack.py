@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -171,7 +172,7 @@ async def running(
     store: Callable[[Clock], Store] | None = None,
     data_dir: Path | None = None,
     url: str = "",
-    **source_settings: object,
+    **source_settings: Any,
 ) -> AsyncIterator[Stack]:
     """`source_settings` are fields of `schema.Source`. With the `url` of another stack's source this one's is not asked."""
     source, clock, metrics = SlowSource(), Clock(), Metrics()
@@ -185,7 +186,7 @@ async def running(
                 uid=UID,
                 url=url or str(server.make_url("")).rstrip("/"),
                 cache=SourceCache(enabled=True),
-                **source_settings,  # type: ignore[arg-type]  # one mapping, many types
+                **source_settings,
             )
             twin = msgspec.structs.replace(config, uid=TWIN)
             configuration = Config(caching=caching, datasources=(config, twin))

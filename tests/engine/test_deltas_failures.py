@@ -310,7 +310,7 @@ async def test_an_answer_that_may_not_be_shared_is_no_part(headers: dict[str, st
             view = view.moved(STEP_MS)
         assert details == [detail] * 3
         assert len(board.took()) == 3
-        assert len(board.stack.store) == 0  # type: ignore[arg-type]  # the memory store is
+        assert board.kept == 0
 
 
 @pytest.mark.parametrize(("headers", "detail"), HEADS.values(), ids=HEADS.keys())

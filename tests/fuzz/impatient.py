@@ -15,7 +15,7 @@ class Impatient(guard.GuardedServer):
 
 
 if __name__ == "__main__":
-    guard.GuardedServer = Impatient  # type: ignore[misc, assignment]  # before anybody else takes it from there
+    guard.GuardedServer = Impatient  # type: ignore[misc, assignment]  # a class is put in a class's place: cli has no option for patience
 
     from proxy import cli
 

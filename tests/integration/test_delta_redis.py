@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -31,9 +32,7 @@ def prefix(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def on_redis(
-    valkey: Valkey, prefix: str, *, timeout_ms: int = 10_000, **settings: object
-) -> AsyncIterator[Board]:
+async def on_redis(valkey: Valkey, prefix: str, *, timeout_ms: int = 10_000, **settings: Any) -> AsyncIterator[Board]:
     """The timeout is longer than any machine needs: where Redis is well, a test is not about it."""
     patience = Duration(timeout_ms)
     caching = Caching(
@@ -49,7 +48,7 @@ async def on_redis(
         stores.append(RedisStore(caching, on_fault=lambda operation, kind: None))
         return stores[-1]
 
-    async with dashboard(store=store, caching=caching, **settings) as board:  # type: ignore[arg-type]  # one mapping, many types
+    async with dashboard(store=store, caching=caching, **settings) as board:
         board.stack.clock.seconds += 5  # what lies in Redis ages by itself, and no point is to lie ahead
         try:
             yield board

@@ -52,7 +52,7 @@ class _Socket:
 
 def parse(data: bytes, method: str = "GET") -> Reply:
     """The first answer in `data`; raises IncompleteRead where its body is cut."""
-    return _read(HTTPResponse(_Socket(data), method=method))  # type: ignore[arg-type]  # see _Socket
+    return _read(HTTPResponse(_Socket(data), method=method))  # type: ignore[arg-type]  # of a socket it calls makefile alone
 
 
 def send(port: int, request: bytes) -> Reply:

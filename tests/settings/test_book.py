@@ -35,8 +35,8 @@ def config(*uids: str, url: str = "", prefix: str = "", ttl_ms: int = 300_000) -
 
 
 @asynccontextmanager
-async def opened(store: SettingsStore, config: Config, **options: object) -> AsyncIterator[Book]:
-    book = Book(store, config, **{"poll_seconds": 0.01} | options)  # type: ignore[arg-type]  # options by name
+async def opened(store: SettingsStore, config: Config, **options: Any) -> AsyncIterator[Book]:
+    book = Book(store, config, **{"poll_seconds": 0.01} | options)
     try:
         await book.start()
         yield book

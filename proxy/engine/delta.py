@@ -150,7 +150,8 @@ class Deltas:
         outcome = await flight.land()
         if joined and isinstance(outcome, Assembled):
             self._count(ranged, known=ranged.points - _points(outcome.fetched), fetched=0)
-        if _has_failed(outcome) and self._is_whole(ranged, known, ranged.if_error):
+        may_be_stale = _has_failed(outcome) and self._is_whole(ranged, known, ranged.if_error)
+        if may_be_stale and self._fetcher.settings_in_force(lookup) is not None:  # else it was cleaned meanwhile
             return await self._hit(ranged, known, ranged.if_error), joined
         return outcome, joined
 

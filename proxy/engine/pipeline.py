@@ -145,7 +145,8 @@ class Pipeline:
         self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int
     ) -> Reply:
         landed, joined = await self._land(source, lookup)
-        if isinstance(landed, Broken) or landed.status >= 500:
+        has_failed = isinstance(landed, Broken) or landed.status >= 500
+        if has_failed and self._fetcher.settings_in_force(lookup) is not None:  # else it was cleaned meanwhile
             return self._hit(source, lookup, entry, age_ms, ttl_left_ms)
         return await self._landed(source, lookup, landed, "stale", XCache.MISS, joined=joined)
 

@@ -223,3 +223,17 @@ async def test_no_stale_answer_after_a_clean() -> None:
         stack.source.respond = hangs_up
         with pytest.raises(UpstreamError):
             await stack.ask()
+
+
+async def test_no_stale_answer_where_a_clean_came_while_the_source_was_asked() -> None:
+    async with running(stale_if_error_ms=30_000) as stack:
+        await stack.ask()
+        stack.clock.seconds += 61
+        stack.source.gate.clear()
+        stack.source.respond = hangs_up
+        asking = asyncio.ensure_future(stack.ask())
+        await stack.source.has(2)
+        await stack.book.move_generation()
+        stack.source.gate.set()
+        with pytest.raises(UpstreamError):
+            await asking

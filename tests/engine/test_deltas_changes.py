@@ -9,6 +9,7 @@ from aiohttp import web
 
 from proxy.config.schema import Delta, Duration
 from proxy.engine import delta
+from proxy.errors import UpstreamError
 
 from .ranges import HOUR, HOUR_MS, STEP_MS, Asked, Board, Series, View, dashboard, for_parts, parsed, truly
 from .stack import NOW_MS, TTL_MS, UID, Stack
@@ -317,3 +318,18 @@ async def test_who_waits_for_another_gets_no_older_points_than_he_knows() -> Non
         gate.set()
         await first
         assert parsed((await second).body) == parsed(board.truth(view))
+
+
+async def test_no_stale_points_where_a_clean_came_while_the_source_was_asked() -> None:
+    async with dashboard(stale_if_error_ms=30_000) as board:
+        await board.see(HOUR)
+        board.stack.clock.seconds += TTL_MS / 1000
+        board.stack.source.gate.clear()
+        board.source.answers = hangs_up
+        asked = len(board.stack.source.requests)
+        asking = asyncio.ensure_future(board.stack.ask(HOUR.ask))
+        await board.stack.source.has(asked + 1)
+        await board.stack.book.move_generation(UID)
+        board.stack.source.gate.set()
+        with pytest.raises(UpstreamError):
+            await asking

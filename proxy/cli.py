@@ -20,6 +20,7 @@ from .errors import ConfigError
 _SETTINGS = (
     ("--listen", "server.listen", "HOST:PORT", "where the data sources are served"),
     ("--admin-listen", "server.admin_listen", "HOST:PORT", "where the Caching API, health and metrics are served"),
+    ("--grafana-url", "grafana.url", "URL", "stand in front of this Grafana, which owns the root path"),
     ("--redis", "caching.redis.url", "URL", "keep answers and settings in this Redis: caching.backend becomes redis"),
     ("--data-dir", "server.data_dir", "DIR", "settings and the admin token"),
     ("--ttl", "caching.ttl", "DURATION", "default TTL"),
@@ -101,7 +102,7 @@ def _default(path: str) -> str:
     value: Any = plain(Config())
     for key in path.split("."):
         value = value[key]
-    return str(value)
+    return str(value) or "none"
 
 
 def _load(parsed: argparse.Namespace) -> Loaded:

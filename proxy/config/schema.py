@@ -109,6 +109,13 @@ class Timeouts(Section, frozen=True):
     total_ms: Duration = field(default=Duration(5 * MINUTE), name="total")  # of a call that may be kept; 0: none
 
 
+class LongTimeouts(Timeouts, frozen=True):
+    """Of Grafana, who waits for its data sources itself, and has long polls."""
+
+    first_byte_ms: Duration = field(default=Duration(5 * MINUTE), name="first_byte")
+    between_bytes_ms: Duration = field(default=Duration(5 * MINUTE), name="between_bytes")
+
+
 class Tls(Section, frozen=True):
     ca_file: str = ""
     cert_file: str = ""
@@ -163,6 +170,33 @@ class Source(Section, frozen=True):
     stale_if_error_ms: Duration = field(default=Duration(0), name="stale_if_error")
 
 
+class AuthProxy(Section, frozen=True):
+    """Headers by which a proxy before us tells Grafana who a user is. Of any other address they are dropped."""
+
+    headers: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()  # networks too: 10.0.0.0/8
+
+
+class Grafana(Section, frozen=True):
+    """The position in front of Grafana. It is on where `url` is given, and owns the root path."""
+
+    url: str = ""
+    path: str = ""  # the sub-path that users come by; empty: the url's
+    token: Secret = Secret("")  # reads data sources whose callers may not
+    cache: SourceCache = SourceCache()  # of every data source, until the Caching API says otherwise
+    permission_ttl_ms: Duration = field(default=Duration(10 * SECOND), name="permission_ttl")
+    past_ttl_ms: Duration = field(default=Duration(0), name="past_ttl")  # of absolute ranges in the past; 0: as others
+    max_data_points_step: int = 0  # panels whose widths differ by less share answers; 0: none do
+    auth_proxy: AuthProxy = AuthProxy()
+    identity: Identity = Identity()
+    cacheable_posts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # plugin id to patterns of resource paths
+    delta: Delta = Delta()  # of range queries through Grafana's data source proxy
+    timeouts: LongTimeouts = LongTimeouts()
+    tls: Tls = Tls()
+    max_concurrent: int = 1000
+    queue_timeout_ms: Duration = field(default=Duration(30 * SECOND), name="queue_timeout")
+
+
 class Telemetry(Section, frozen=True):
     log_format: str = "logfmt"  # logfmt | json | console
     log_level: str = "info"  # debug | info | warning | error
@@ -172,5 +206,6 @@ class Config(Section, frozen=True):
     server: Server = Server()
     caching: Caching = Caching()
     auth: Auth = Auth()
+    grafana: Grafana = Grafana()
     datasources: tuple[Source, ...] = ()
     telemetry: Telemetry = Telemetry()

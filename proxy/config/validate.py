@@ -1,14 +1,31 @@
 """What a configuration of the right types may still not say. Every problem with its path; warnings apart."""
 
+import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from ..core.addresses import is_link_local
 from ..core.headers import HOP_BY_HOP
 from ..dialects.registry import KNOWN_TYPES
-from .schema import MAX_TTL_MS, UID, Action, Caching, Config, Redis, Section, Server, Source, Telemetry, Token
+from .schema import (
+    MAX_TTL_MS,
+    UID,
+    Action,
+    Caching,
+    Config,
+    Grafana,
+    Identity,
+    Redis,
+    Section,
+    Server,
+    Source,
+    Telemetry,
+    Timeouts,
+    Tls,
+    Token,
+)
 
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):(\d{1,5})")
 _BARE_HOST = re.compile(r"(?!https?:)[A-Za-z0-9.-]+(?::\d+)?(?:/[^@?#\s]*)?")
@@ -27,6 +44,8 @@ _REDIS_PARAMETERS = (
 )
 """Not redis-py's others: timeouts and retries have their own keys."""
 
+_LONGEST_PERMISSION_MS = 60_000
+
 Problem = tuple[str, str]
 
 
@@ -34,6 +53,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _server(config.server)
     yield from _caching(config.caching)
     yield from _telemetry(config.telemetry)
+    yield from _grafana(config.grafana, "grafana")
     for index, token in enumerate(config.auth.tokens):
         yield from _token(token, f"auth.tokens[{index}]")
     for index, source in enumerate(config.datasources):
@@ -43,8 +63,10 @@ def problems(config: Config) -> Iterator[Problem]:
 
 def warnings(config: Config) -> Iterator[Problem]:
     """What works, and perhaps not as meant."""
-    if not config.datasources:
-        yield "datasources", "there is none; give --upstream URL, or declare some in the file"
+    if not config.datasources and not config.grafana.url:
+        yield "datasources", "there is none; give --upstream URL or --grafana-url URL, or declare some in the file"
+    if not config.grafana.url and config.grafana != Grafana():
+        yield "grafana", "is not used: it has no url"
     if config.caching.backend == "memory" and config.caching.redis != Redis():
         yield "caching.redis", "is not used: caching.backend is memory"
     for index, source in enumerate(config.datasources):
@@ -150,45 +172,93 @@ def _source(source: Source, path: str) -> Iterator[Problem]:
     yield from _url(source.url, f"{path}.url")
     yield from _choice(f"{path}.policy", source.policy)
     yield from _at_most_a_year(f"{path}.cache", source.cache, "ttl_queries_ms", "ttl_resources_ms")
-    yield from _above_0(f"{path}.timeouts", source.timeouts, "connect_ms", "first_byte_ms", "between_bytes_ms")
-    if source.max_concurrent < 1:
-        yield f"{path}.max_concurrent", "must be 1 or above"
+    yield from _timeouts(source.timeouts, f"{path}.timeouts")
+    yield from _at_least_1(path, source, "max_concurrent")
     for name, value in source.headers.items():
         if not _HEADER.fullmatch(name) or name.lower() in HOP_BY_HOP | {"host", "content-length"}:
             yield f"{path}.headers.{name}", "is not a header that can be set on a request"
         if any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
             yield f"{path}.headers.{name}", "must have no line breaks or control characters"
-    for name in (*source.identity.drop, *source.identity.keep):
-        if not _HEADER.fullmatch(name):
-            yield f"{path}.identity", f"{name!r} is not a header's name"
-    for index, pattern in enumerate(source.cacheable_posts):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield f"{path}.cacheable_posts[{index}]", f"is not a regular expression: {error}"
+    yield from _identity(source.identity, f"{path}.identity")
+    yield from _patterns(source.cacheable_posts, f"{path}.cacheable_posts")
     if source.basic_auth is not None:
         if ":" in source.basic_auth.username:
             yield f"{path}.basic_auth.username", "must have no colon: the password would begin there"
         if any(name.lower() == "authorization" for name in source.headers):
             yield f"{path}.basic_auth", "sets the Authorization header, and so do headers; give one of them"
-    yield from _tls(source, f"{path}.tls")
+    yield from _tls(source.tls, f"{path}.tls")
 
 
-def _url(url: str, path: str) -> Iterator[Problem]:
+def _grafana(grafana: Grafana, path: str) -> Iterator[Problem]:
+    if grafana.url:
+        yield from _url(grafana.url, f"{path}.url", like="http://grafana:3000")
+    if grafana.path and not re.fullmatch(r"/|(?:/[A-Za-z0-9._~-]+)+", grafana.path):
+        yield f"{path}.path", "must be a path like /grafana, without a slash at its end"
+    yield from _at_most_a_year(f"{path}.cache", grafana.cache, "ttl_queries_ms", "ttl_resources_ms")
+    yield from _at_most_a_year(path, grafana, "past_ttl_ms")
+    yield from _above_0(path, grafana, "permission_ttl_ms")
+    if grafana.permission_ttl_ms > _LONGEST_PERMISSION_MS:
+        yield f"{path}.permission_ttl", "must be at most 1m: who has lost a role may read on for so long"
+    if grafana.max_data_points_step < 0:
+        yield f"{path}.max_data_points_step", "must be 0 or above"
+    yield from _header_names(grafana.auth_proxy.headers, f"{path}.auth_proxy.headers")
+    for index, address in enumerate(grafana.auth_proxy.addresses):
+        try:
+            ipaddress.ip_network(address)
+        except ValueError:
+            yield f"{path}.auth_proxy.addresses[{index}]", "must be an address or a network, like 10.0.0.0/8"
+    if grafana.auth_proxy.headers and not grafana.auth_proxy.addresses:
+        yield f"{path}.auth_proxy.addresses", "must name the proxies that may send these headers"
+    yield from _identity(grafana.identity, f"{path}.identity")
+    for plugin, patterns in grafana.cacheable_posts.items():
+        yield from _patterns(patterns, f"{path}.cacheable_posts.{plugin}")
+    yield from _timeouts(grafana.timeouts, f"{path}.timeouts")
+    yield from _at_least_1(path, grafana, "max_concurrent")
+    yield from _tls(grafana.tls, f"{path}.tls")
+
+
+def _timeouts(timeouts: Timeouts, path: str) -> Iterator[Problem]:
+    yield from _above_0(path, timeouts, "connect_ms", "first_byte_ms", "between_bytes_ms")
+
+
+def _at_least_1(path: str, section: Section, name: str) -> Iterator[Problem]:
+    if getattr(section, name) < 1:
+        yield f"{path}.{name}", "must be 1 or above"
+
+
+def _identity(identity: Identity, path: str) -> Iterator[Problem]:
+    yield from _header_names((*identity.drop, *identity.keep), path)
+
+
+def _header_names(names: Iterable[str], path: str) -> Iterator[Problem]:
+    for name in names:
+        if not _HEADER.fullmatch(name):
+            yield path, f"{name!r} is not a header's name"
+
+
+def _patterns(patterns: Iterable[str], path: str) -> Iterator[Problem]:
+    for index, pattern in enumerate(patterns):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield f"{path}[{index}]", f"is not a regular expression: {error}"
+
+
+def _url(url: str, path: str, like: str = "http://prometheus:9090") -> Iterator[Problem]:
     """Says nothing of the URL but that it lacks its scheme: it may hold a password."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
         parts.port  # noqa: B018  # raises ValueError for a port that is none
     except ValueError:
-        yield path, "is not a URL like http://prometheus:9090"
+        yield path, f"is not a URL like {like}"
         return
     if _BARE_HOST.fullmatch(url):
         yield path, f"must begin with http:// or https://; write http://{url}"
     elif parts.scheme not in ("http", "https"):
         yield path, "must begin with http:// or https://"
     elif not host or any(char.isspace() or not char.isprintable() for char in url):
-        yield path, "must name a host, like http://prometheus:9090"
+        yield path, f"must name a host, like {like}"
     elif parts.username is not None or parts.password is not None:
         yield path, "must hold no user or password; use basic_auth"
     elif parts.query or parts.fragment:
@@ -197,8 +267,7 @@ def _url(url: str, path: str) -> Iterator[Problem]:
         yield path, "is a link-local address; these belong to the host and to cloud metadata services"
 
 
-def _tls(source: Source, path: str) -> Iterator[Problem]:
-    tls = source.tls
+def _tls(tls: Tls, path: str) -> Iterator[Problem]:
     if bool(tls.cert_file) != bool(tls.key_file):
         yield path, "give cert_file and key_file, or neither"
     for key in ("ca_file", "cert_file", "key_file"):
@@ -209,6 +278,9 @@ def _tls(source: Source, path: str) -> Iterator[Problem]:
 
 def _uniqueness(config: Config) -> Iterator[Problem]:
     roots = [index for index, source in enumerate(config.datasources) if source.owns_root]
+    if config.grafana.url and roots:
+        root = config.datasources[roots[0]].uid
+        yield "grafana.url", f"takes the root path, and so does the data source {root!r}; it is at /ds/{root} as well"
     for index in roots[1:]:
         yield f"datasources[{index}].owns_root", f"the root path is owned by datasources[{roots[0]}]"
     uids: dict[str, int] = {}

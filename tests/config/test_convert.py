@@ -83,7 +83,7 @@ def test_what_is_no_boolean_is_refused(loading: Loading, text: str) -> None:
         (SOURCE % "basic_auth: {username: u, password: 7}", "datasources[0].basic_auth.password", "must be a text"),
         (SOURCE % "basic_auth:", "datasources[0].basic_auth", "must be a mapping, not nothing"),
         (SOURCE % "deltas: {enabled: true}", "datasources[0].deltas", "is not a key here"),
-        ("grafana: {url: 'http://grafana'}", "grafana", "is not a key here; known are server, caching"),
+        ("gateway: {url: 'http://grafana'}", "gateway", "is not a key here; known are server, caching"),
         ("caching: {tll: 5m}", "caching.tll", "is not a key here; did you mean ttl?"),
         ("caching: {ttl_ms: 5}", "caching.ttl_ms", "is not a key here; did you mean ttl?"),
         ("server: {yes: 1}", "server.True", "is not a key here"),

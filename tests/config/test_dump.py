@@ -77,10 +77,8 @@ def test_what_upstream_declares_reads_back_too(loading: Loading) -> None:
     ],
 )
 def test_a_url_is_shown_without_its_user_password_and_parameters(url: str, shown: str) -> None:
-    [line] = [
-        line for line in dump(Config(caching=Caching(redis=Redis(url=Secret(url))))).splitlines() if "url:" in line
-    ]
-    assert line.strip() == f"url: {shown}"
+    config = Config(caching=Caching(redis=Redis(url=Secret(url))))
+    assert yaml.safe_load(dump(config))["caching"]["redis"]["url"] == shown
 
 
 @pytest.mark.parametrize("secret", ["CANARY", "https://CANARY/path", "CANARY $${HOME}", "a://CANARY@b"])

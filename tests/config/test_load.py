@@ -105,6 +105,13 @@ def test_upstream_stands_beside_the_sources_of_the_file(loading: Loading) -> Non
             "--upstream",
             "root path",
         ),
+        (
+            "",
+            {"MILLPOND_GRAFANA_URL": "http://g"},
+            {"upstream": "http://p"},
+            "grafana.url (MILLPOND_GRAFANA_URL)",
+            "takes the root path, and so does the data source 'default'",
+        ),
         ("", {}, {"uid": "logs"}, "--uid", "goes with --upstream"),
         ("", {"MILLPOND_TYPE": "loki"}, {}, "MILLPOND_TYPE", "goes with --upstream"),
         (
@@ -152,7 +159,7 @@ def test_every_error_is_told_at_once(loading: Loading) -> None:
           - {uid: c, url: http://x, max_concurrent: many, timeouts: {connect: 0s}, tls: {key_file: /nonexistent}}
           - {uid: c, url: http://x, deltas: {enabled: true}}
         telemetry: {log_level: loud}
-        grafana: {url: http://grafana}
+        grafana: {address: http://grafana}
     """
     assert set(loading.problems(file, {"MILLPOND_CACHING_TLL": "5m"})) == {
         "MILLPOND_CACHING_TLL",
@@ -187,5 +194,5 @@ def test_every_error_is_told_at_once(loading: Loading) -> None:
         "datasources[3].uid",
         "datasources[3].deltas",
         "telemetry.log_level",
-        "grafana",
+        "grafana.address",
     }

@@ -15,7 +15,7 @@ from proxy.cli import main
 from proxy.config.dump import plain
 from proxy.config.environment import FLAGS, is_of_a_service, variable, variables
 from proxy.config.load import STATE_DIR, UPSTREAM_UID, Flags, load
-from proxy.config.schema import BasicAuth, Config, Secret, Section, Source, Token
+from proxy.config.schema import BasicAuth, Config, Grafana, Secret, Section, Source, Token
 from proxy.core.model import Reason
 
 from .tree import ROOT, code_blocks, relative, table_rows, text
@@ -165,6 +165,7 @@ def test_the_secrets_are_documented() -> None:
     [sentence] = re.findall(r"Secrets are (.*?)\(", text("docs/configuration.md").replace("\n", " "))
     named = {name.strip("`") for name in re.findall(r"`([\w.]+)`", sentence)}
     secrets = {f"caching.redis.{key}" for key in secret_keys(type(Config().caching.redis))}
+    secrets |= {f"grafana.{key}" for key in secret_keys(Grafana)}
     secrets |= {f"basic_auth.{key}" for key in secret_keys(BasicAuth)} | set(secret_keys(Source))
     assert named == secrets
 

@@ -96,7 +96,7 @@ class App:
         self._pipeline = Pipeline(book=self.book, store=self.store, metrics=self.metrics)
         self._cleaner = Cleaner(
             self.store.sweep,
-            lambda: {uid: settings.generation for uid, settings in self.book.snapshot.sources.items()},
+            lambda: self.book.generations,
             failed=lambda: self.metrics.store_failed(operation="sweep", kind="unfinished"),
         )
         self.metrics.watch("store_degraded", "Whether the cache's store fails (1).", lambda: self.store.degraded)
@@ -278,7 +278,7 @@ def _admin_token(data_dir: Path) -> str:
 
 
 def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
-    fixed = {"server": (old.server, new.server)} | {
+    fixed = {"server": (old.server, new.server), "grafana": (old.grafana, new.grafana)} | {
         f"caching.{key.removesuffix('_ms')}": (getattr(old.caching, key), getattr(new.caching, key)) for key in _STORES
     }
     changed = tuple((path, "changes only with a restart") for path, (was, is_now) in fixed.items() if was != is_now)

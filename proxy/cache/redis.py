@@ -37,7 +37,7 @@ _HEAVY_BYTES = 256 * 1024
 
 _POOL = "pool"
 _EXPIRED = -2
-_NAME = re.compile(rf"({UID}):([^:]+):[0-9a-f]{{64}}".encode())
+_NAME = re.compile(rf"({UID}|[0-9]+/[^/:]+):([^:]+):[0-9a-f]{{64}}".encode())
 _PUT_OVER = f"""
 if redis.call('GETRANGE', KEYS[1], 0, {wire.HEAD_BYTES - 1}) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])

@@ -26,7 +26,7 @@ _TRACING = frozenset(
     "x-grafana-signed-request-id".split()
 )
 _ATTRIBUTION = frozenset(
-    "user-agent x-datasource-uid x-query-group-id x-query-tags x-grafana-from-expr x-grafana-device-id".split()
+    "user-agent x-datasource-uid x-plugin-id x-query-group-id x-query-tags x-grafana-from-expr x-grafana-device-id".split()
 )
 _ATTRIBUTION_PREFIXES = ("x-dashboard-", "x-panel-")
 _CUT = frozenset(
@@ -51,12 +51,18 @@ class HeaderRules:
 
     `drop` is forwarded without being part of the identity; `keep` is identity although it is noise elsewhere; `noise`
     is the dialect's; `replaced` is set by the configuration on every request, so that the client's value never counts.
+    `credentials` are forwarded as they are and belong to no key: whoever has them is asked for apart, at each hit.
+    `carried` are forwarded and not keyed although they are cut elsewhere. With `keeps_host` the client's Host goes on,
+    and is identity.
     """
 
     drop: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
     noise: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
+    credentials: frozenset[str] = frozenset()
+    carried: frozenset[str] = frozenset()
+    keeps_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Sorted:
 
     identity: Pairs
     forward: Pairs
+    credentials: Pairs = ()
 
 
 class _Class(Enum):
@@ -78,13 +85,22 @@ def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
     """Sort a cacheable call's headers. Identity names are in lower case and sorted; repeated ones keep their order."""
     identity: list[tuple[str, str]] = []
     forward: list[tuple[str, str]] = []
-    named = _named_by_connection(headers)
+    credentials: list[tuple[str, str]] = []
+    named = _named_by_connection(headers) - rules.credentials
     for name, value in headers.items():
         lower, kind = _classify(name)
-        if lower in named or lower in HOP_BY_HOP or lower in rules.replaced or lower == "host":
+        if lower in named or lower in HOP_BY_HOP or lower in rules.replaced:
             continue
-        if lower in rules.keep and kind is not _Class.COOKIE:
+        if lower in rules.credentials:
+            credentials.append((lower, value))
+            forward.append((name, value))
+            continue
+        if lower == "host":
+            kind = _Class.IDENTITY if rules.keeps_host else _Class.CUT
+        elif lower in rules.keep and kind is not _Class.COOKIE:
             kind = _Class.IDENTITY
+        elif lower in rules.carried:
+            kind = _Class.NOISE
         elif lower in rules.noise:
             kind = _Class.CUT
         if kind is _Class.CUT:
@@ -97,7 +113,7 @@ def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
             identity.append((lower, value))
         forward.append((name, value))
     identity.sort(key=lambda pair: pair[0])
-    return Sorted(tuple(identity), tuple(forward))
+    return Sorted(tuple(identity), tuple(forward), tuple(credentials))
 
 
 @lru_cache(maxsize=1024)
@@ -119,13 +135,15 @@ def _classify(name: str) -> tuple[str, _Class]:
 
 
 def pass_headers(headers: Headers, rules: HeaderRules) -> Pairs:
-    """The headers of a call that is never kept: all of them, but hop-by-hop ones, Host and Grafana's own session."""
+    """The headers of a call that is never kept: all of them, but hop-by-hop ones, Host and Grafana's own session, which
+    Grafana alone gets to see.
+    """
     forward: list[tuple[str, str]] = []
     for name, value in end_to_end(headers):
         lower = name.lower()
-        if lower == "host" or lower in rules.replaced:
+        if (lower == "host" and not rules.keeps_host) or lower in rules.replaced:
             continue
-        if lower == "cookie":
+        if lower == "cookie" and lower not in rules.credentials:
             value = without_session_cookies(value)
             if not value:
                 continue
@@ -173,6 +191,7 @@ def varies_outside_key(vary: Iterable[str], rules: HeaderRules) -> bool:
                 or name in _CUT
                 or name in rules.noise
                 or name in rules.drop
+                or name in rules.credentials
                 or name.startswith(_ATTRIBUTION_PREFIXES + _CUT_PREFIXES)
             ):
                 return True

@@ -65,16 +65,20 @@ def _telling(name: str) -> str:
     return lower if lower in _TELLING else ""
 
 
-def head_refusal(status: int, headers: Headers, rules: HeaderRules) -> Reason | None:
-    """Why an answer may not be stored, as far as its status and headers tell."""
+def head_refusal(
+    status: int, headers: Headers, rules: HeaderRules, *, ignored: frozenset[Reason] = frozenset()
+) -> Reason | None:
+    """Why an answer may not be stored, as far as its status and headers tell. `ignored` of SET_COOKIE, NO_STORE and
+    PRIVATE do not count: of Grafana's own answers they mean its sessions, and browsers.
+    """
     if status != 200:
         return Reason.STATUS
-    if "Set-Cookie" in headers:
+    if "Set-Cookie" in headers and Reason.SET_COOKIE not in ignored:
         return Reason.SET_COOKIE
     directives = _directives(headers)
-    if "no-store" in directives:
+    if "no-store" in directives and Reason.NO_STORE not in ignored:
         return Reason.NO_STORE
-    if "private" in directives:
+    if "private" in directives and Reason.PRIVATE not in ignored:
         return Reason.PRIVATE
     if varies_outside_key(headers.getall("Vary", ()), rules):
         return Reason.VARY

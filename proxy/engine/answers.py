@@ -15,15 +15,16 @@ _RECODED = frozenset(("content-encoding", "etag", "last-modified", "accept-range
 """Belong to the coding that the source chose. Hits are never conditional, so no validator is lost."""
 
 
-def from_entry(entry: Entry, age_ms: int, *, accepts_gzip: bool, limit_bytes: int) -> Payload:
+def from_entry(entry: Entry, age_ms: int, *, accepts_gzip: bool, limit_bytes: int, extra: Pairs = ()) -> Payload:
+    """`extra` headers go out with every hit of the source."""
     body, coding = _recode(entry.body, entry.encoding, accepts_gzip=accepts_gzip, limit_bytes=limit_bytes)
-    headers = (*entry.headers, *coding, ("Vary", "Accept-Encoding"), ("Age", str(age_ms // 1000)))
+    headers = (*entry.headers, *coding, ("Vary", "Accept-Encoding"), ("Age", str(age_ms // 1000)), *extra)
     return Payload(status=200, headers=headers, body=body, length_bytes=len(body))
 
 
-def from_parts(assembled: Assembled) -> Payload:
+def from_parts(assembled: Assembled, *, extra: Pairs = ()) -> Payload:
     age = () if assembled.fetched else (("Age", str(assembled.age_ms // 1000)),)
-    headers = (*assembled.headers, ("Vary", "Accept-Encoding"), *age)
+    headers = (*assembled.headers, ("Vary", "Accept-Encoding"), *age, *extra)
     return Payload(status=200, headers=headers, body=assembled.body, length_bytes=len(assembled.body))
 
 

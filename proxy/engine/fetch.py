@@ -18,7 +18,7 @@ from ..settings.model import SourceSettings
 from ..telemetry.metrics import Metrics
 from ..upstream.client import Outgoing
 from .flight import Broken, Landed, Open, Whole
-from .plan import Lookup, call_ttl_ms
+from .plan import Lookup
 from .source import SourceRuntime
 
 OFF_THE_LOOP_BYTES = 256 * 1024
@@ -76,7 +76,7 @@ class Fetcher:
         self, source: SourceRuntime, outgoing: Outgoing, judge: Judge, max_value_bytes: int
     ) -> Whole | Open:
         response = await source.upstream.fetch(outgoing)
-        refusal = policy.head_refusal(response.status, response.headers, source.rules)
+        refusal = policy.head_refusal(response.status, response.headers, source.rules, ignored=source.ignored)
         chunks = response.chunks()
         prefix: list[bytes] = []
         if refusal is not None and refusal is not Reason.STATUS:
@@ -113,10 +113,10 @@ class Fetcher:
         return settings
 
     async def _keep(self, source: SourceRuntime, lookup: Lookup, whole: Whole) -> Whole:
-        settings = self.settings_in_force(lookup)
-        if settings is None:
+        ttl_now_ms = lookup.terms.ttl_ms(self._book.snapshot, lookup.call)
+        if ttl_now_ms is None:
             return whole.refused(Reason.GENERATION)
-        ttl_ms = min(lookup.ttl_ms, call_ttl_ms(settings, lookup.call))
+        ttl_ms = min(lookup.ttl_ms, ttl_now_ms)
         if source.config.policy == "http":
             lifetime_ms = policy.lifetime_ms(whole.headers)
             if lifetime_ms is None:

@@ -55,9 +55,9 @@ class Pipeline:
         step = await plan(source, settings, incoming)
         match step:
             case PassThrough():
-                return await self._pass(source, step)
+                return await self.pass_on(source, step)
             case Lookup():
-                return await self._look_up(source, step)
+                return await self.look_up(source, step)
             case _:
                 assert_never(step)
 
@@ -65,7 +65,7 @@ class Pipeline:
         await self._flights.close()
         await self._deltas.close()
 
-    async def _pass(self, source: SourceRuntime, step: PassThrough) -> Reply:
+    async def pass_on(self, source: SourceRuntime, step: PassThrough) -> Reply:
         return Reply(
             payload=await _ask(source, step),
             x_cache=XCache.DISABLED if step.reason is Reason.DISABLED else XCache.BYPASS,
@@ -75,7 +75,7 @@ class Pipeline:
             kind=step.kind,
         )
 
-    async def _look_up(self, source: SourceRuntime, lookup: Lookup) -> Reply:
+    async def look_up(self, source: SourceRuntime, lookup: Lookup) -> Reply:
         if lookup.ranged is None or not self._deltas.take(lookup.ranged):
             return await self._look_up_whole(source, lookup, None)
         if lookup.ranged.query.grid.is_regular:
@@ -86,15 +86,17 @@ class Pipeline:
         outcome, joined = await self._deltas.answer(source, lookup, ranged)
         match outcome:
             case Assembled():
-                return self._assembled(lookup, ranged, outcome, joined=joined)
+                return self._assembled(source, lookup, ranged, outcome, joined=joined)
             case Declined():
                 x_cache = XCache.ERROR if outcome is Declined.STORE else XCache.MISS
                 return await self._fetch(source, lookup, "uri-miss", x_cache)
             case _:
                 return await self._landed(source, lookup, outcome, "uri-miss", XCache.MISS, joined=joined)
 
-    def _assembled(self, lookup: Lookup, ranged: Ranged, assembled: Assembled, *, joined: bool) -> Reply:
-        payload = answers.from_parts(assembled)
+    def _assembled(
+        self, source: SourceRuntime, lookup: Lookup, ranged: Ranged, assembled: Assembled, *, joined: bool
+    ) -> Reply:
+        payload = answers.from_parts(assembled, extra=source.hit_headers)
         if not assembled.fetched:
             self._metrics.saved(uid=ranged.uid, seconds=assembled.saved_ms / 1000)
             return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=assembled.ttl_left_ms))
@@ -137,7 +139,11 @@ class Pipeline:
     def _hit(self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int) -> Reply:
         self._metrics.saved(uid=source.config.uid, seconds=entry.fetch_ms / 1000)
         payload = answers.from_entry(
-            entry, age_ms, accepts_gzip=lookup.accepts_gzip, limit_bytes=source.limits.max_value_bytes
+            entry,
+            age_ms,
+            accepts_gzip=lookup.accepts_gzip,
+            limit_bytes=source.limits.max_value_bytes,
+            extra=source.hit_headers,
         )
         return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=ttl_left_ms))
 
@@ -174,6 +180,8 @@ class Pipeline:
         *,
         joined: bool,
     ) -> Reply:
+        if joined and source.asks_as_caller and not isinstance(landed, Broken) and landed.status != 200:
+            return await self._own_way(source, lookup, Reason.STATUS)
         match landed:
             case Broken(error):
                 status = cache_status.forwarded(why, status=None, collapsed=joined, detail=error.kind)

@@ -18,6 +18,7 @@ from ..settings.model import SourceSettings
 from ..upstream.client import Outgoing
 from .exchange import Incoming
 from .source import SourceRuntime
+from .terms import Terms, call_ttl_ms
 
 _READS = frozenset((Reason.HEALTH, Reason.NOW))
 """What a dialect refuses although it knows it for a read: it may be asked again on a fresh connection."""
@@ -60,11 +61,14 @@ class Ranged:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """A call that may be answered from the cache: where to look, and what to ask where nothing is found."""
+    """A call that may be answered from the cache: where to look, and what to ask where nothing is found. `ttl_ms` is by
+    the `terms` when the request came.
+    """
 
     call: Call
     route: str
     scope: Scope
+    terms: Terms
     ttl_ms: int
     accepts_gzip: bool
     method: str
@@ -139,16 +143,17 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         generation=settings.generation,
         fingerprint=source.fingerprint,
         canonical_path=canonical_path,
-        identity=sorted_headers.identity,
+        identity=(*source.identity, *sorted_headers.identity),
     )
     return Lookup(
         call=call,
         route=route.name,
         scope=scope,
+        terms=Terms(generations=((settings.uid, settings.generation),)),
         ttl_ms=call_ttl_ms(settings, call),
         accepts_gzip=accepts_gzip(incoming.headers.get("Accept-Encoding")),
         method=incoming.method,
-        path=incoming.path,
+        path=source.base_path + incoming.path,
         query=incoming.query,
         forward=sorted_headers.forward,
         body=body,
@@ -182,17 +187,6 @@ def lives(source: SourceRuntime, settings: SourceSettings, call: Call) -> Lives:
     if settings.max_ttl_ms > 0:
         settled_ms = min(settled_ms, settings.max_ttl_ms)
     return Lives(young_ms=call_ttl_ms(settings, call), settled_ms=settled_ms)
-
-
-def call_ttl_ms(settings: SourceSettings, call: Call) -> int:
-    """The TTL in force for a call under these settings."""
-    return policy.ttl_ms(
-        kind=call.kind,
-        ttl_queries_ms=settings.ttl_queries_ms,
-        ttl_resources_ms=settings.ttl_resources_ms,
-        max_ttl_ms=settings.max_ttl_ms,
-        cap_ms=call.ttl_cap_ms,
-    )
 
 
 def _read(route: Route, incoming: Incoming, body: bytes) -> Call | Pass:
@@ -229,7 +223,7 @@ def _pass(
 ) -> PassThrough:
     outgoing = Outgoing(
         method=incoming.method,
-        target=_target(incoming.path, incoming.query),
+        target=_target(source.base_path + incoming.path, incoming.query),
         headers=pass_headers(incoming.headers, source.rules),
         body=incoming.stream(),
         read_only=read_only and reason is not Reason.METHOD,  # its headers may name another than its line

@@ -6,7 +6,7 @@ from typing import Self
 from ..config.schema import Config, Source
 from ..core.headers import HeaderRules
 from ..core.key import source_fingerprint
-from ..core.model import Dialect
+from ..core.model import Dialect, Pairs, Reason
 from ..dialects.registry import dialect_for
 from ..upstream.client import Upstream
 
@@ -38,6 +38,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRuntime:
+    """`base_path` is between the upstream's address and the source's own paths. Where it `asks_as_caller`, answers are
+    shared by callers whose credentials differ: what one of them is refused says nothing to another. `identity` is in
+    every key. `hit_headers` go out with every hit. `ignored` are the refusals that its answers' heads do not mean.
+    """
+
     config: Source
     limits: Limits
     dialect: Dialect
@@ -45,6 +50,11 @@ class SourceRuntime:
     fingerprint: bytes
     upstream: Upstream
     deltas: bool
+    base_path: str = ""
+    asks_as_caller: bool = False
+    identity: Pairs = ()
+    hit_headers: Pairs = ()
+    ignored: frozenset[Reason] = frozenset()
 
     @classmethod
     def of(cls, config: Source, limits: Limits, upstream: Upstream) -> Self:
@@ -66,11 +76,11 @@ class SourceRuntime:
             rules=rules,
             fingerprint=_fingerprint(config),
             upstream=upstream,
-            deltas=_has_deltas(config, dialect),
+            deltas=has_deltas(config, dialect),
         )
 
 
-def _has_deltas(config: Source, dialect: Dialect) -> bool:
+def has_deltas(config: Source, dialect: Dialect) -> bool:
     """Not where each answer's own headers say how long it lives: parts of several have no headers."""
     if config.policy != "ttl":
         return False

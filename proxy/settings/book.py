@@ -8,7 +8,7 @@ is in force here within one poll. The data path reads `snapshot`, an attribute; 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from ..config.schema import Config, Source
 from ..errors import NotFound, SettingsNotDurable, SettingsUnreadable
 from ..telemetry.logs import Quiet
-from .contents import Contents, Moment, complete, configure, first_config, in_force, merge, move
-from .model import CacheConfig, Snapshot, SourceSettings
+from .contents import Contents, Moment, complete, configure, first_config, in_force, in_force_generations, merge, move
+from .model import CacheConfig, Snapshot, SourceSettings, is_of_grafana
 from .store import SettingsStore
 
 _log = logging.getLogger(__name__)
@@ -56,9 +56,11 @@ class Book:
         self._moved = moved
         self._failed = failed
         self._quiet = Quiet(_LOG_SECONDS)
+        self._added: dict[str, Source] = {}
         self._known = Contents()
         self._provisional = Contents()
         self._snapshot = Snapshot(version=0, sources={})
+        self._generations: Mapping[str, str] = {}
         self._lock = asyncio.Lock()
         self._closing = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
@@ -67,6 +69,11 @@ class Book:
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
+
+    @property
+    def generations(self) -> Mapping[str, str]:
+        """In force, of every source that has a record, by uid: another replica may serve those that are not served here."""
+        return self._generations
 
     @property
     def reachable(self) -> bool:
@@ -112,6 +119,16 @@ class Book:
             self._source(uid)
         await self._shielded(lambda contents, moment: move(contents, uid, moment))
 
+    async def add(self, source: Source) -> None:
+        """Bring in a data source of Grafana's, met for the first time or changed since. It is in the snapshot then, kept
+        or, where the store fails, provisional.
+        """
+        if self._added.get(source.uid) == source:
+            return
+        self._added[source.uid] = source
+        async with self._lock:
+            await self._meet()
+
     async def configure(self, config: Config) -> None:
         """Bring in a reloaded configuration. Records of sources that have gone stay in the store."""
         async with self._lock:
@@ -141,14 +158,27 @@ class Book:
         return contents.records[uid].changed or first_config(self._source(uid), self._config.caching.ttl_ms)
 
     def _source(self, uid: str) -> Source:
-        for source in self._config.datasources:
+        for source in self._sources(self._known):
             if source.uid == uid:
                 return source
         raise NotFound("Data source not found")
 
+    def _sources(self, contents: Contents) -> tuple[Source, ...]:
+        """Those of the configuration, and Grafana's: met since the start, or before it, of which there is a record."""
+        grafana = self._config.grafana
+        if not grafana.url:
+            return self._config.datasources
+        known = {
+            uid: Source(uid=uid, id=record.id, url=grafana.url, cache=grafana.cache)
+            for uid, record in contents.records.items()
+            if is_of_grafana(uid)
+        }
+        return (*self._config.datasources, *(known | self._added).values())
+
     def _complete(self, contents: Contents) -> Contents:
         """What the store holds and what this process knows, with a record for every source of the configuration."""
-        return complete(merge(contents, self._known), self._config.datasources, self._moment())
+        merged = merge(contents, self._known)
+        return complete(merged, self._sources(merged), self._moment())
 
     def _moment(self) -> Moment:
         return Moment(now=self._clock(), random=secrets.token_hex(8))
@@ -164,9 +194,8 @@ class Book:
         except (SettingsUnreadable, SettingsNotDurable) as error:
             self._set_reachable(False, error)
             # In force until the store is back, and nowhere kept: the generations and ids of new sources may differ.
-            self._provisional = complete(
-                merge(self._known, self._provisional), self._config.datasources, self._moment()
-            )
+            known = merge(self._known, self._provisional)
+            self._provisional = complete(known, self._sources(known), self._moment())
             self._publish(self._provisional)
 
     async def _hold(self, contents: Contents) -> None:
@@ -184,12 +213,14 @@ class Book:
 
     def _publish(self, contents: Contents) -> None:
         caching = self._config.caching
-        sources = {source.uid: in_force(contents, source, caching) for source in self._config.datasources}
+        sources = {source.uid: in_force(contents, source, caching) for source in self._sources(contents)}
         before = self._snapshot
         if sources != before.sources or not before.version:
             self._snapshot = Snapshot(version=before.version + 1, sources=sources)
-        if any(uid in sources and sources[uid].generation != it.generation for uid, it in before.sources.items()):
+        generations = in_force_generations(contents)
+        if any(generations.get(uid, generation) != generation for uid, generation in self._generations.items()):
             self._moved()
+        self._generations = generations
 
     async def _start_copy(self) -> SettingsUnreadable | None:
         """A copy that cannot be used is done without; the error, when there is one that cannot be read."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from ..config.schema import Caching, Source
-from .model import CacheConfig, Record, SourceSettings
+from .model import CacheConfig, Record, SourceSettings, is_of_grafana
 
 _TIME_DIGITS = 11  # hexadecimal digits of a time in milliseconds: enough until the year 2527
 
@@ -91,34 +91,47 @@ def _rank(record: Record) -> tuple[int, str]:
 def complete(contents: Contents, sources: Iterable[Source], moment: Moment) -> Contents:
     """The contents with a global generation and a record for every source; what needs no change is kept as it is.
 
-    An id from the file holds; the others are given out from 1, none that a source has or once had.
+    An id that a source brings holds; the others are given out from 1, none that a source has or once had. Grafana's
+    sources bring theirs, which say nothing about the file's.
     """
-    sources = tuple(sources)
     records = dict(contents.records)
-    fixed = {source.id for source in sources if source.id is not None}
-    taken = fixed | {record.id for record in records.values()}
-    for source in sources:
-        record = records.get(source.uid)
-        if source.id is not None:
-            id_ = source.id
-        elif record is not None and record.id not in fixed and _owner(records, record.id) == record.uid:
-            id_ = record.id
-        else:
-            id_ = next(free for free in range(1, len(taken) + 2) if free not in taken)
-            taken.add(id_)
+    guests = [source for source in sources if is_of_grafana(source.uid)]
+    own = [source for source in sources if not is_of_grafana(source.uid)]
+    ids = {source.uid: source.id or 0 for source in guests} | _own_ids(records, own)
+    for uid, id_ in ids.items():
+        record = records.get(uid)
         if record is None:
             stamp = moment.stamp()
-            records[source.uid] = Record(
-                uid=source.uid, id=id_, generation=moment.generation(""), created=stamp, updated=stamp
-            )
+            records[uid] = Record(uid=uid, id=id_, generation=moment.generation(""), created=stamp, updated=stamp)
         elif record.id != id_:
-            records[source.uid] = replace(record, id=id_, revision=record.revision + 1)
+            records[uid] = replace(record, id=id_, revision=record.revision + 1)
     return replace(contents, generation=contents.generation or moment.generation(""), records=records)
+
+
+def _own_ids(records: Mapping[str, Record], sources: Iterable[Source]) -> dict[str, int]:
+    """The id of each source of the file."""
+    known = {uid: record.id for uid, record in records.items() if not is_of_grafana(uid)}
+    ids = {source.uid: source.id for source in sources if source.id is not None}
+    fixed = set(ids.values())
+    taken = fixed | set(known.values())
+    for source in sources:
+        if source.uid in ids:
+            continue
+        id_ = known.get(source.uid)
+        if id_ is None or id_ in fixed or _owner(records, id_) != source.uid:
+            id_ = next(free for free in range(1, len(taken) + 2) if free not in taken)
+            taken.add(id_)
+        ids[source.uid] = id_
+    return ids
 
 
 def _owner(records: Mapping[str, Record], id_: int) -> str:
     """Two replicas without a common store may have given out one id twice: the source seen first keeps it."""
-    return min((record.created, record.uid) for record in records.values() if record.id == id_)[1]
+    return min(
+        (record.created, record.uid)
+        for record in records.values()
+        if record.id == id_ and not is_of_grafana(record.uid)
+    )[1]
 
 
 def configure(contents: Contents, uid: str, config: CacheConfig, moment: Moment) -> Contents:
@@ -171,5 +184,14 @@ def in_force(contents: Contents, source: Source, caching: Caching) -> SourceSett
         updated=record.updated,
         default_ttl_ms=int(caching.ttl_ms),
         max_ttl_ms=int(caching.max_ttl_ms),
-        generation=f"{contents.generation}.{record.generation}",
+        generation=_generation(contents, record),
     )
+
+
+def in_force_generations(contents: Contents) -> dict[str, str]:
+    """Of every record, by uid."""
+    return {uid: _generation(contents, record) for uid, record in contents.records.items()}
+
+
+def _generation(contents: Contents, record: Record) -> str:
+    return f"{contents.generation}.{record.generation}"

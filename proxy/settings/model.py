@@ -8,6 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
+def uid_in_org(org_id: int, uid: str) -> str:
+    """What a data source of Grafana is called in here: its uid is unique in its organisation alone."""
+    return f"{org_id}/{uid}"
+
+
+def is_of_grafana(uid: str) -> bool:
+    """Whether it was made by `uid_in_org`: the file's have no slash."""
+    return "/" in uid
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
     """A data source's caching settings, as the API sets them (all in replace semantics)."""
@@ -38,7 +48,9 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
-    """A source's settings in force. TTLs are effective: default applied, `max_ttl` not yet."""
+    """A source's settings in force. TTLs are effective: default applied, `max_ttl` not yet. `uid` is unique in here
+    (`uid_in_org`).
+    """
 
     uid: str
     id: int
@@ -50,6 +62,11 @@ class SourceSettings:
     """0: no cap."""
     generation: str
     """The global and the source's own generation in one: part of the store's key."""
+
+    @property
+    def own_uid(self) -> str:
+        """As its Grafana has it."""
+        return self.uid.rpartition("/")[2]
 
     @property
     def ttl_queries_ms(self) -> int:
@@ -69,7 +86,16 @@ class Snapshot:
     sources: Mapping[str, SourceSettings]
 
     def find(self, segment: str) -> SourceSettings | None:
-        """By a path's segment: a uid first; then, as old clients have it, a numeric id."""
-        if segment in self.sources:
-            return self.sources[segment]
-        return next((source for source in self.sources.values() if str(source.id) == segment), None)
+        """One of the file, by a path's segment: a uid first; then, as old clients have it, a numeric id."""
+        return self._find(segment, "")
+
+    def find_in_org(self, org_id: int, segment: str) -> SourceSettings | None:
+        """The same of those of Grafana's that have been met."""
+        return self._find(segment, uid_in_org(org_id, ""))
+
+    def _find(self, segment: str, space: str) -> SourceSettings | None:
+        named = self.sources.get(space + segment)
+        if named is not None and named.own_uid == segment:
+            return named
+        ids = (source for source in self.sources.values() if str(source.id) == segment)
+        return next((source for source in ids if source.uid == space + source.own_uid), None)

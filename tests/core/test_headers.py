@@ -166,6 +166,38 @@ def test_vary_on_a_header_that_is_forwarded_but_not_keyed() -> None:
     assert not varies_outside_key(["X-Forwarded-For"], HeaderRules(keep=frozenset({"x-forwarded-for"})))
 
 
+FRONT = HeaderRules(
+    credentials=frozenset({"cookie", "authorization"}), carried=frozenset({"x-forwarded-for"}), keeps_host=True
+)
+
+
+def test_credentials_are_sorted_apart_and_go_on_with_the_session() -> None:
+    asked = CIMultiDict(
+        {"Cookie": "grafana_session=a; b=c", "Authorization": "Basic eA==", "X-Panel-Id": "1", "X-A": "1"}
+    )
+    told = sort_headers(asked, FRONT)
+    assert told.credentials == (("cookie", "grafana_session=a; b=c"), ("authorization", "Basic eA=="))
+    assert told.identity == (("x-a", "1"),)
+    assert CIMultiDict(told.forward) == asked
+    assert CIMultiDict(pass_headers(asked, FRONT)) == asked
+
+
+def test_connection_cannot_name_credentials_away() -> None:
+    rules = HeaderRules(credentials=frozenset({"x-webauth-user"}))
+    told = sort_headers(CIMultiDict({"X-WEBAUTH-USER": "a", "Connection": "x-webauth-user"}), rules)
+    assert told.credentials == (("x-webauth-user", "a"),)
+
+
+def test_a_host_that_goes_on_is_identity_and_an_address_is_not() -> None:
+    asked = CIMultiDict({"Host": "grafana.example", "X-Forwarded-For": "192.0.2.1"})
+    assert sort_headers(asked, FRONT).identity == (("host", "grafana.example"),)
+    assert CIMultiDict(sort_headers(asked, FRONT).forward) == asked
+
+
+def test_vary_on_credentials_is_outside_the_key() -> None:
+    assert varies_outside_key(["Cookie"], FRONT)
+
+
 names = st.sampled_from([*IDENTITY, *FORWARDED_NOISE, *CUT, *HOP, "Accept", "Content-Type", "Connection"])
 cases = st.sampled_from([str.lower, str.upper, str.title])
 texts = st.sampled_from(

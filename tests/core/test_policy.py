@@ -74,6 +74,20 @@ def test_head_refusal(status: int, headers: dict[str, str], reason: Reason | Non
 
 
 @pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"Set-Cookie": "grafana_session=a", "Cache-Control": "no-store"}, None),
+        ({"Cache-Control": "private, max-age=60"}, None),
+        ({"Vary": "*"}, Reason.VARY),
+        ({"Content-Type": "text/event-stream"}, Reason.STREAM),
+    ],
+)
+def test_what_grafana_says_to_browsers_may_be_ignored(headers: dict[str, str], reason: Reason | None) -> None:
+    ignored = frozenset((Reason.SET_COOKIE, Reason.NO_STORE, Reason.PRIVATE))
+    assert policy.head_refusal(200, CIMultiDict(headers), HeaderRules(), ignored=ignored) is reason
+
+
+@pytest.mark.parametrize(
     ("kind", "max_ttl_ms", "cap_ms", "expected"),
     [
         (Kind.QUERY, 0, None, 60_000),

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from redis.asyncio import Redis as Client
 
-from proxy.config.schema import Caching, Config, Duration, Redis, Secret, Source, SourceCache
+from proxy.config.schema import Caching, Config, Duration, Grafana, Redis, Secret, Source, SourceCache
 from proxy.errors import NotFound, SettingsNotDurable
 from proxy.settings.book import Book
 from proxy.settings.contents import Contents
@@ -62,6 +63,33 @@ async def test_a_new_book_has_the_files_first_values(tmp_path: Path) -> None:
         assert (sources["on"].config.enabled, sources["off"].config.enabled) == (True, False)
         assert (sources["on"].id, sources["off"].id) == (1, 2)
         assert sources["on"].created == sources["on"].updated
+
+
+async def test_sources_of_grafana_are_added_and_kept_apart_by_organisation(tmp_path: Path) -> None:
+    def met(uid: str, id_: int) -> Source:
+        return Source(uid=uid, id=id_, url="http://grafana:3000", cache=SourceCache(enabled=True))
+
+    settings = msgspec.structs.replace(config("p"), grafana=Grafana(url="http://grafana:3000"))
+    async with opened(FileSettings(tmp_path), settings) as book:
+        for source in (met("1/p", 1), met("2/p", 4)):
+            await book.add(source)
+        await book.set_enabled("2/p", False)
+        snapshot = book.snapshot
+        assert {uid: it.config.enabled for uid, it in snapshot.sources.items()} == {
+            "p": False,
+            "1/p": True,
+            "2/p": False,
+        }
+        assert snapshot.find("p") is snapshot.find("1") is snapshot.sources["p"]
+        assert snapshot.find("1/p") is snapshot.find("4") is None
+        assert snapshot.find_in_org(2, "p") is snapshot.find_in_org(2, "4") is snapshot.sources["2/p"]
+        assert snapshot.find_in_org(1, "4") is snapshot.find_in_org(3, "p") is None
+        assert snapshot.sources["2/p"].own_uid == "p"
+    async with opened(FileSettings(tmp_path), config("p")) as book:
+        assert "2/p" not in book.snapshot.sources
+        assert book.generations.keys() == {"p", "1/p", "2/p"}, "another replica may serve them"
+    async with opened(FileSettings(tmp_path), settings) as book:
+        assert book.snapshot.sources["2/p"] == snapshot.sources["2/p"]
 
 
 async def test_a_change_is_in_force_and_survives_a_restart(tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ def source(uid: str, id_: int | None = None, **cache: Any) -> Source:
     return Source(uid=uid, url="http://localhost:9090", id=id_, cache=SourceCache(**cache))
 
 
+def test_grafanas_ids_hold_and_take_none_of_the_files() -> None:
+    had = complete(Contents(), [source("a"), source("b")], MOMENT)
+    sources = [source("a"), source("b"), source("1/x", 1), source("2/x", 2), source("c")]
+    ids = {uid: record.id for uid, record in complete(had, sources, LATER).records.items()}
+    assert ids == {"a": 1, "b": 2, "1/x": 1, "2/x": 2, "c": 3}
+    later = complete(had, [*sources[:2], source("1/x", 7)], LATER)
+    assert later.records["1/x"].id == 7
+
+
 records = st.builds(
     Record,
     uid=st.just("a"),

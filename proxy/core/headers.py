@@ -86,7 +86,7 @@ def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
     identity: list[tuple[str, str]] = []
     forward: list[tuple[str, str]] = []
     credentials: list[tuple[str, str]] = []
-    named = _named_by_connection(headers) - rules.credentials
+    named = named_by_connection(headers) - rules.credentials
     for name, value in headers.items():
         lower, kind = _classify(name)
         if lower in named or lower in HOP_BY_HOP or lower in rules.replaced:
@@ -153,15 +153,17 @@ def pass_headers(headers: Headers, rules: HeaderRules) -> Pairs:
 
 def end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
     """All but hop-by-hop fields and those that Connection names (RFC 9110 §7.6.1)."""
-    named = _named_by_connection(headers)
+    named = named_by_connection(headers)
     for name, value in headers.items():
         lower = name.lower()
         if lower not in HOP_BY_HOP and lower not in named:
             yield name, value
 
 
-def _named_by_connection(headers: Headers) -> set[str]:
-    """It cannot name away fields that frame a message, tell who sent it (CVE-2022-45059) or are read by a dialect."""
+def named_by_connection(headers: Headers) -> set[str]:
+    """What Connection says is for this hop alone, in lower case. It cannot name away fields that frame a message, tell who
+    sent it (CVE-2022-45059) or are read by a dialect.
+    """
     if "Connection" not in headers:
         return set()
     named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}

@@ -210,7 +210,10 @@ class Upstream:
         return URL(self._base + target, encoded=True)
 
     def _headers(self, outgoing: Outgoing) -> CIMultiDict[str]:
-        headers = CIMultiDict(outgoing.headers)
+        headers: CIMultiDict[str] = CIMultiDict()
+        spelt: dict[str, str] = {}  # of a name in two spellings aiohttp would send the last field alone
+        for name, value in outgoing.headers:
+            headers.add(spelt.setdefault(name.lower(), name), value)
         if isinstance(outgoing.body, bytes):
             headers.popall("Content-Length", None)
         for name, value in self._fixed:

@@ -72,6 +72,13 @@ async def test_hop_by_hop_fields_go_neither_way() -> None:
     assert {"X-Mine", "TE", "Proxy-Authorization", "Upgrade", "Keep-Alive"}.isdisjoint(upstream.requests[0].headers)
 
 
+@pytest.mark.parametrize("target", ["/x", QUERY_RANGE], ids=["passes", "is looked up"])
+async def test_a_field_that_is_repeated_in_other_letters_goes_whole(target: str) -> None:
+    async with Scripted(json_answer(MATRIX)) as upstream, listening(source(upstream.url)) as millpond:
+        await millpond.ask(f"/ds/prom{target}", "X-Own: 1", "x-own: 2", "X-OWN: 3")
+    assert upstream.requests[0].headers.getall("X-Own") == ["1", "2", "3"]
+
+
 async def test_an_http_1_0_client_gets_no_chunks() -> None:
     sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"hel") + chunk(b"lo") + chunk(b"")
     async with Scripted(sent) as upstream, listening(source(upstream.url)) as millpond:

@@ -22,7 +22,8 @@ _NAMES_A_USER = frozenset(
 )
 _NAMES_A_USER_PREFIXES = (
     "x-webauth-", "remote-", "x-remote-", "x-auth-request-", "x-authentik-", "x-pomerium-claim-", "x-vouch-idp-claims-",
-    "x-goog-authenticated-user-", "x-ms-client-principal", "tailscale-user-", "tailscale-app-", "x-ssl-client-", "ssl-client-",
+    "x-goog-authenticated-user-", "x-ms-client-principal", "tailscale-user-", "tailscale-app-", "x-ssl-client-",
+    "ssl-client-",
 )  # fmt: skip
 """What Grafana's documentation and the guides of oauth2-proxy, Authelia, authentik, Vouch, Pomerium, Tailscale and the
 clouds' own proxies put into `auth.proxy`. Signed tokens (`auth.jwt`) need no such care."""

@@ -43,7 +43,10 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A payload, or what the source failed at, and what the cache did for it."""
+    """A payload, or what the source failed at, and what the cache did for it.
+
+    `cookies` are Set-Cookie lines for this client alone, to be added: never part of what is stored.
+    """
 
     payload: Payload | UpstreamError
     x_cache: XCache
@@ -51,3 +54,4 @@ class Reply:
     route: str
     reason: Reason | None = None
     kind: Kind | None = None
+    cookies: Pairs = ()

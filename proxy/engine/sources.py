@@ -13,7 +13,7 @@ from ..upstream.client import Upstream
 from ..upstream.response import OnFailure
 from .source import Limits, SourceRuntime
 
-_BASE = "/ds/"
+BASE = "/ds/"
 _UID = re.compile(UID)
 
 
@@ -32,8 +32,8 @@ class Sources:
 
         The raw path is cut, never a decoded one: `/ds/prom%2fx/y` names no source (safety: T13).
         """
-        if raw_path.startswith(_BASE):
-            segment, slash, rest = raw_path[len(_BASE) :].partition("/")
+        if raw_path.startswith(BASE):
+            segment, slash, rest = raw_path[len(BASE) :].partition("/")
             if _UID.fullmatch(segment):
                 found = settings.find(segment)
                 source = self.by_uid.get(found.uid) if found else None

@@ -7,7 +7,7 @@ again. All of that is off (the numbers T6 to T12 in the tests of traps): a proxy
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import aiohttp
@@ -18,9 +18,10 @@ from ..config.schema import Source
 from ..core.model import Pairs
 from ..errors import UpstreamBusy, UpstreamError
 from .failure import died_before_answering, failure, malformed, not_as_coded, timed_out
-from .response import OnFailure, Response, Slot
+from .response import OnFailure, Response, Slot, answer_headers
 from .sending import Deadline, Sending, earlier
 from .session import Reuse, open_session
+from .switched import Switched, is_websocket
 from .users import Users
 
 _IN_ONE_PIECE_BYTES = 1024 * 1024
@@ -103,33 +104,29 @@ class Upstream:
         self._on_failure(self._uid, error)
         return error
 
-    async def websocket(
-        self, outgoing: Outgoing, protocols: tuple[str, ...], max_message_bytes: int
-    ) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket to the source; its handshake's refusal is aiohttp's WSServerHandshakeError, with the status.
+    async def websocket(self, outgoing: Outgoing) -> Switched | Response:
+        """Ask for a WebSocket on a connection of its own: the connection, or the answer that refuses it. The handshake is
+        the caller's, without `Connection` and `Upgrade`. Raises as `fetch` does.
 
         Only the handshake takes a slot: a live tail that stays open for hours must not keep queries waiting.
         """
-        assert self._session is not None
+        assert self._fresh is not None
+        asked = replace(outgoing, headers=(*outgoing.headers, ("Connection", "Upgrade"), ("Upgrade", "websocket")))
+        key = CIMultiDict(outgoing.headers).get("Sec-WebSocket-Key", "")
         slot = await self._slot(None)
         try:
-            async with asyncio.timeout(self._source.timeouts.first_byte_ms / 1000):
-                return await self._session.ws_connect(
-                    self._url(outgoing.target),
-                    headers=self._headers(outgoing),
-                    protocols=protocols,
-                    autoping=False,
-                    max_msg_size=max_message_bytes,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=10.0),
-                )
-        except aiohttp.WSServerHandshakeError:
-            raise
-        except (aiohttp.ClientError, OSError) as error:
-            failed = self._failure(error, "first_byte")
+            response = await self._ask(self._fresh, asked, None, None, Reuse())
+            if response.status == 101 and is_websocket(response, key):
+                slot.free()
+                return Switched(response, answer_headers(response.headers))
+            return self._answer(response, slot, None, None)
+        except BaseException as error:
+            slot.free()
+            if not isinstance(error, aiohttp.ClientError | OSError | UpstreamError):
+                raise
+            failed = error if isinstance(error, UpstreamError) else failure(self._uid, error)
             self._on_failure(self._uid, failed)
             raise failed from error
-        finally:
-            slot.free()
 
     async def _slot(self, until: float | None) -> Slot:
         queued_until = asyncio.get_running_loop().time() + self._source.queue_timeout_ms / 1000
@@ -162,6 +159,11 @@ class Upstream:
                 response = await self._ask(self._fresh, outgoing, sending, until, reuse)
             except (aiohttp.ClientError, OSError) as again:
                 raise failure(self._uid, again) from again
+        return self._answer(response, slot, until, sending)
+
+    def _answer(
+        self, response: aiohttp.ClientResponse, slot: Slot, until: float | None, sending: Sending | None
+    ) -> Response:
         if response.status < 200:  # 101, which nobody asked for: what follows is not HTTP
             response.close()
             raise malformed(self._uid)
@@ -200,11 +202,6 @@ class Upstream:
             if isinstance(error, TimeoutError) and deadline.waiting.expired():
                 raise timed_out(self._uid, "total" if deadline.is_total else "first_byte") from error
             raise
-
-    def _failure(self, error: BaseException, phase: str) -> UpstreamError:
-        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-            return timed_out(self._uid, phase)
-        return failure(self._uid, error)
 
     def _url(self, target: str) -> URL:
         return URL(self._base + target, encoded=True)

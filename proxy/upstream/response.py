@@ -49,7 +49,7 @@ class Response:
         self._until = until
         self._sending = sending
         self.status = response.status
-        self.headers = _answer_headers(response.headers)
+        self.headers = answer_headers(response.headers)
         chunked = "Transfer-Encoding" in response.headers
         self.content_length = None if chunked else response.content_length
         self.says_its_end = chunked or self.content_length is not None
@@ -89,7 +89,7 @@ class Response:
         self._slot.free()
 
 
-def _answer_headers(headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
+def answer_headers(headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
     """End-to-end fields. One that cannot be written again as it came, and would cost the whole answer, is left out."""
     return CIMultiDictProxy(CIMultiDict(pair for pair in end_to_end(headers) if _can_be_written(pair[1])))
 

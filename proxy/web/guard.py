@@ -102,6 +102,13 @@ class GuardedHandler(RequestHandler):
                 self.link.write(_TOO_LARGE)
                 self.force_close()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's ends every connection that says no more
+        """A client may say no more over a WebSocket and still listen. Whether the connection stays open."""
+        if self._payload_parser is None:
+            return False
+        self._payload_parser.feed_eof()
+        return True
+
     def _reads_head(self) -> bool:
         """Whether what comes is of no body: nobody is served, or whoever is has sent all of it."""
         if self._upgraded:

@@ -11,19 +11,34 @@ from .guard import GuardedHandler
 
 class ClientRequest:
     """Reads the body at most once. What `read` took before it gave up comes first in `stream`. While it `holds_back`,
-    the client has not been told to send the body.
+    the client has not been told to send the body. `headers` are its own unless others are given; `peer` is the address
+    of the connection's other end.
     """
 
-    __slots__ = ("_body", "_request", "headers", "holds_back", "method", "path", "query")
+    __slots__ = ("_body", "_request", "headers", "holds_back", "method", "path", "peer", "query")
 
-    def __init__(self, request: web.BaseRequest, path: str, query: str) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        path: str,
+        query: str,
+        headers: CIMultiDictProxy[str] | None = None,
+        *,
+        peer: str = "",
+    ) -> None:
         self._request = request
         self._body: bytes | bytearray = b""
         self.holds_back = expects_continue(request)
         self.method = request.method
         self.path = path
         self.query = query
-        self.headers: CIMultiDictProxy[str] = request.headers
+        self.peer = peer
+        self.headers: CIMultiDictProxy[str] = request.headers if headers is None else headers
+
+    @property
+    def target(self) -> str:
+        """Path and query, raw."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
     async def read(self, limit_bytes: int) -> bytes | None:
         if not self._request.can_read_body:
@@ -46,8 +61,12 @@ class ClientRequest:
         return self._body
 
     def stream(self) -> bytes | AsyncIterator[bytes]:
-        if not self._request.can_read_body or self._request.content.at_eof():
+        content = self._request.content
+        if not self._request.can_read_body or content.at_eof():
             return bytes(self._body)
+        if content.is_eof() and content.exception() is None and not self._body:  # small, and here already
+            self.holds_back = False
+            return content.read_nowait()
         return self._rest()
 
     async def _rest(self) -> AsyncIterator[bytes]:

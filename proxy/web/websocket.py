@@ -1,92 +1,110 @@
-"""WebSockets pass through: Loki's live tail and whatever else a source speaks over them."""
+"""WebSockets pass through: Grafana Live, Loki's live tail and whatever else is spoken over them, byte for byte.
+
+No other upgrade is offered to whoever is behind: a protocol that we do not know could carry requests past us (h2c).
+"""
 
 import asyncio
-from contextlib import suppress
 
-import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from ..core.headers import pass_headers
-from ..core.model import Pairs
-from ..engine.source import SourceRuntime
-from ..upstream.client import Outgoing
-from .incoming import ClientRequest
+from ..upstream.switched import End, Switched
+from .guard import GuardedHandler
+from .sending import Relayed
 
-_HANDSHAKE = frozenset(
-    ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol")
-)
-_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-_NEVER_SENT = frozenset((1005, 1006, 1015))
-"""Codes that say how a connection ended without one (RFC 6455 §7.4.1)."""
-
-Side = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
+_GOING_AWAY = b"\x03\xe9"
+_CLOSE_TO_CLIENT = b"\x88\x02" + _GOING_AWAY
+_CLOSE_TO_SOURCE = b"\x88\x82\x00\x00\x00\x00" + _GOING_AWAY  # masked, as a client's frames must be, with zeros
+"""RFC 6455 §5.5.1: 1001, what a server says that goes down."""
 
 
-async def bridge(
-    request: web.BaseRequest, source: SourceRuntime, incoming: ClientRequest, draining: asyncio.Event
-) -> web.StreamResponse:
-    """Join the client to the source until one of them closes, or this process is `draining`. Raises UpstreamError; a
-    refused handshake is relayed.
-    """
-    offered = tuple(
-        token.strip() for value in request.headers.getall("Sec-WebSocket-Protocol", ()) for token in value.split(",")
-    )
-    target = f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
-    outgoing = Outgoing(method="GET", target=target, headers=_headers(request, source), read_only=False)
+class Frames:
+    """Follows a stream of WebSocket frames (RFC 6455 §5.2) just so far as to know where a frame of ours may go between."""
+
+    __slots__ = ("_head", "_left_bytes")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left_bytes = 0
+
+    @property
+    def between(self) -> bool:
+        return not self._head and not self._left_bytes
+
+    def feed(self, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            if self._left_bytes:
+                taken = min(self._left_bytes, len(data) - at)
+                self._left_bytes -= taken
+            else:
+                taken = 1
+                self._head += data[at : at + 1]
+                self._end_head()
+            at += taken
+
+    def _end_head(self) -> None:
+        if len(self._head) < 2:
+            return
+        length = self._head[1] & 0x7F
+        extended_bytes = {126: 2, 127: 8}.get(length, 0)
+        mask_bytes = 4 if self._head[1] & 0x80 else 0
+        if len(self._head) < 2 + extended_bytes + mask_bytes:
+            return
+        if extended_bytes:
+            length = int.from_bytes(self._head[2 : 2 + extended_bytes], "big")
+        self._head = b""
+        self._left_bytes = length
+
+
+class _SwitchedResponse(Relayed):
+    """The 101 to the client; what follows is no body."""
+
+    _length_check = False
+
+
+async def join(request: web.BaseRequest, source: Switched, draining: asyncio.Event) -> web.StreamResponse:
+    """Relay the source's 101, then what either side says, until one of them ends, or this process is `draining`."""
+    connection = request.protocol
+    assert isinstance(connection, GuardedHandler)
     try:
-        upstream = await source.upstream.websocket(outgoing, offered, _MAX_MESSAGE_BYTES)
-    except aiohttp.WSServerHandshakeError as error:
-        headers = CIMultiDict({"X-Cache": "BYPASS"})
-        return web.Response(status=error.status if error.status >= 400 else 502, headers=headers)
-    async with upstream:
-        chosen = (upstream.protocol,) if upstream.protocol else ()
-        client = web.WebSocketResponse(
-            protocols=chosen, autoping=False, max_msg_size=_MAX_MESSAGE_BYTES, timeout=10.0, compress=False
-        )
-        await client.prepare(request)
-        await _join(client, upstream, draining)
-        return client
-
-
-async def _join(
-    client: web.WebSocketResponse, upstream: aiohttp.ClientWebSocketResponse, draining: asyncio.Event
-) -> None:
-    """When either side ends, so does the other, with the same code."""
-    ends = {
-        asyncio.ensure_future(_pump(client, upstream)),
-        asyncio.ensure_future(_pump(upstream, client)),
-        asyncio.ensure_future(draining.wait()),
-    }
-    try:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        response = _SwitchedResponse(status=101, headers=CIMultiDict(source.headers))
+        response.headers["Connection"] = "Upgrade"
+        response.headers["Upgrade"] = "websocket"
+        response.force_close()
+        await response.prepare(request)
+        client = End(connection, connection.link)
+        connection.set_parser(client)  # type: ignore[arg-type]  # feeds it as it feeds its own WebSocketReader
+        await _relay(client, source.end, draining)
+        return response
     finally:
-        for end in ends:
-            end.cancel()
-        await asyncio.gather(*ends, return_exceptions=True)
-    code = client.close_code or upstream.close_code or aiohttp.WSCloseCode.GOING_AWAY
-    if code in _NEVER_SENT:
-        code = aiohttp.WSCloseCode.GOING_AWAY
-    for side in (client, upstream):
-        with suppress(ConnectionError, RuntimeError):
-            await side.close(code=code)
+        source.close()
 
 
-async def _pump(reader: Side, writer: Side) -> None:
-    async for message in reader:
-        match message.type:
-            case aiohttp.WSMsgType.TEXT:
-                await writer.send_str(message.data)
-            case aiohttp.WSMsgType.BINARY:
-                await writer.send_bytes(message.data)
-            case aiohttp.WSMsgType.PING:
-                await writer.ping(message.data)
-            case aiohttp.WSMsgType.PONG:
-                await writer.pong(message.data)
-            case _:
-                return
+async def _relay(client: End, source: End, draining: asyncio.Event) -> None:
+    """A client that says no more may still listen; a source that says no more has ended it."""
+    to_client, to_source = Frames(), Frames()
+    upward = asyncio.ensure_future(_pump(client, source, to_source))
+    downward = asyncio.ensure_future(_pump(source, client, to_client))
+    drained = asyncio.ensure_future(draining.wait())
+    try:
+        await asyncio.wait((downward, drained), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (upward, downward, drained):
+            task.cancel()
+        await asyncio.gather(upward, downward, drained, return_exceptions=True)
+    if draining.is_set():
+        if to_client.between:
+            client.say_last(_CLOSE_TO_CLIENT)
+        if to_source.between:
+            source.say_last(_CLOSE_TO_SOURCE)
 
 
-def _headers(request: web.BaseRequest, source: SourceRuntime) -> Pairs:
-    kept = pass_headers(request.headers, source.rules)
-    return tuple(pair for pair in kept if pair[0].lower() not in _HANDSHAKE)
+async def _pump(reader: End, writer: End, frames: Frames) -> None:
+    try:
+        while data := await reader.read():
+            frames.feed(data)
+            await writer.write(data)
+    except ConnectionError:
+        return  # whoever has gone is noticed by the other direction too
+    writer.write_eof()

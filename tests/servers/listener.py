@@ -15,6 +15,7 @@ from aiohttp import web
 from proxy.cache.memory import MemoryStore
 from proxy.cache.store import Store
 from proxy.config.schema import Caching, Config, Duration, Source, SourceCache, Timeouts
+from proxy.core.forwarded import NOBODY, AuthProxy
 from proxy.engine.pipeline import Pipeline
 from proxy.engine.source import Limits, SourceRuntime
 from proxy.engine.sources import Sources
@@ -23,6 +24,8 @@ from proxy.settings.file import FileSettings
 from proxy.telemetry.metrics import Metrics
 from proxy.upstream.client import Upstream
 from proxy.web.data import DataHandler
+from proxy.web.front import FrontEngine, FrontHandler
+from proxy.web.front_path import SubPath
 from proxy.web.guard import GuardedServer, Patience
 
 from .wire import Reply, parse, request
@@ -41,6 +44,7 @@ class Listener:
     metrics: Metrics
     sources: Sources
     server: GuardedServer
+    handler: DataHandler
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -84,7 +88,11 @@ def source(url: str, uid: str = "prom", **options: Any) -> Source:
 
 @asynccontextmanager
 async def listening(
-    *sources: Source, caching: Caching | None = None, store: Store | None = None, patience: Patience = BRISK
+    *sources: Source,
+    caching: Caching | None = None,
+    store: Store | None = None,
+    patience: Patience = BRISK,
+    front: FrontHandler | None = None,
 ) -> AsyncIterator[Listener]:
     config = Config(datasources=sources, caching=caching or Caching())
     metrics = Metrics()
@@ -100,16 +108,20 @@ async def listening(
         runtimes = [SourceRuntime.of(one, limits, up) for one, up in zip(sources, upstreams, strict=True)]
         known = Sources.of(runtimes)
         pipeline = Pipeline(book=book, store=store, metrics=metrics)
-        server = GuardedServer(
-            DataHandler(pipeline=pipeline, sources=lambda: known, settings=lambda: book.snapshot, metrics=metrics),
-            patience,
+        handler = DataHandler(
+            pipeline=pipeline,
+            sources=lambda: known,
+            settings=lambda: book.snapshot,
+            metrics=metrics,
+            front=lambda: front,
         )
+        server = GuardedServer(handler, patience)
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
         await site.start()
         try:
-            yield Listener(runner.addresses[0][1], metrics, known, server)
+            yield Listener(runner.addresses[0][1], metrics, known, server, handler)
         finally:
             await runner.cleanup()
             await pipeline.close()
@@ -117,3 +129,25 @@ async def listening(
                 await upstream.close()
             await book.close()
             await store.close()
+
+
+@asynccontextmanager
+async def in_front_of(
+    url: str,
+    *sources: Source,
+    path: str | None = None,
+    auth_proxy: AuthProxy = NOBODY,
+    engine: FrontEngine | None = None,
+    patience: Patience = BRISK,
+    **options: Any,
+) -> AsyncIterator[Listener]:
+    """In front of the Grafana at `url`, and of data sources beside it; `options` are those of Grafana's `source`."""
+    options = {"max_concurrent": 10_000, "first_byte_ms": 600_000, "between_bytes_ms": 3_600_000, **options}
+    upstream = Upstream(source(url, "grafana", **options))
+    await upstream.start()
+    front = FrontHandler(upstream=upstream, sub_path=SubPath.of(url, path), auth_proxy=auth_proxy, engine=engine)
+    try:
+        async with listening(*sources, patience=patience, front=front) as millpond:
+            yield millpond
+    finally:
+        await upstream.close()

@@ -199,6 +199,6 @@ async def test_t19_the_log_holds_no_query(caplog: pytest.LogCaptureFixture) -> N
     async with Scripted(GOOD) as upstream, listening(source(upstream.url)) as millpond:
         for target in ("/x?token=canary", f"{QUERY_RANGE}&token=canary"):
             await millpond.ask(f"/ds/prom{target}", "Authorization: Bearer canary", "Cookie: a=canary")
-    assert [record for record in caplog.records if record.name == "proxy.web.data"]
+    assert [record for record in caplog.records if record.name == "proxy.web.sending"]
     assert "canary" not in caplog.text
     assert not any("canary" in str(record.__dict__) for record in caplog.records)

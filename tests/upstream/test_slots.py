@@ -6,16 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-import aiohttp
 import pytest
 
 from proxy.errors import BadRequest, UpstreamError
 from proxy.upstream.client import Upstream
+from proxy.upstream.response import Response
+from proxy.upstream.switched import Switched
 from tests.servers.scripted import Connection, Scripted, Seen, answer, chunk
 
 from .asking import client, read, whole, write
 
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+"""For the key of RFC 6455's example."""
 OPEN = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"a")
+
+
+def switching(protocol: str, accept: str) -> bytes:
+    fields = f"Connection: Upgrade\r\nUpgrade: {protocol}\r\nSec-WebSocket-Accept: {accept}\r\n"
+    return f"HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n".encode()
 
 
 async def by_target(seen: Seen, connection: Connection) -> None:
@@ -30,6 +38,15 @@ async def by_target(seen: Seen, connection: Connection) -> None:
         case "/cut":
             await connection.send(OPEN)
             connection.reset()
+        case "/switches":
+            await connection.send(switching("websocket", ACCEPT) + b"hello")
+            await connection.gone()
+        case "/switches-to-another":
+            await connection.send(switching("h2c", ACCEPT))
+        case "/switches-unasked":
+            await connection.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        case "/switches-with-another-key":
+            await connection.send(switching("websocket", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp="))
         case "/refuses-websockets":
             await connection.send(answer(b"no", status="403 Forbidden"))
         case _:
@@ -76,17 +93,31 @@ async def client_broke_off(source: Upstream, scripted: Scripted) -> None:
 
 
 async def websocket_refused(source: Upstream, scripted: Scripted) -> None:
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        await source.websocket(read("/refuses-websockets"), (), 1024)
+    refusal = await source.websocket(read("/refuses-websockets"))
+    assert isinstance(refusal, Response)
+    assert (refusal.status, b"".join([chunk async for chunk in refusal.chunks()])) == (403, b"no")
 
 
 async def websocket_reset(source: Upstream, scripted: Scripted) -> None:
     with pytest.raises(UpstreamError):
-        await source.websocket(read("/reset"), (), 1024)
+        await source.websocket(read("/reset"))
+
+
+async def websocket_not_as_asked(source: Upstream, scripted: Scripted) -> None:
+    for target in ("/switches-to-another", "/switches-unasked", "/switches-with-another-key"):
+        with pytest.raises(UpstreamError, match="not HTTP"):
+            await source.websocket(read(target, headers=(("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),)))
+
+
+async def websocket_open(source: Upstream, scripted: Scripted) -> None:
+    """Holds none: the test goes on with it open."""
+    switched = await source.websocket(read("/switches", headers=(("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),)))
+    assert isinstance(switched, Switched)
+    assert await switched.end.read() == b"hello"
 
 
 async def websocket_cancelled(source: Upstream, scripted: Scripted) -> None:
-    task = asyncio.create_task(source.websocket(read("/silent"), (), 1024))
+    task = asyncio.create_task(source.websocket(read("/silent")))
     while not scripted.requests:
         await asyncio.sleep(0)
     task.cancel()
@@ -101,6 +132,8 @@ ENDINGS = [
     client_broke_off,
     websocket_refused,
     websocket_reset,
+    websocket_not_as_asked,
+    websocket_open,
     websocket_cancelled,
 ]
 

@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from aiohttp import web
@@ -16,6 +18,9 @@ from . import __version__
 from .cache.memory import MemoryStore
 from .cache.store import Store
 from .config.schema import MIB, Config
+from .core.forwarded import AuthProxy
+from .engine.front.front import Front
+from .engine.front.sources import grafana_source
 from .engine.pipeline import Pipeline
 from .engine.sources import Sources, SourcesInForce
 from .errors import ConfigError, MillpondError
@@ -24,10 +29,15 @@ from .settings.file import FileSettings
 from .telemetry import logs
 from .telemetry.faults import SourceFaults
 from .telemetry.metrics import Metrics
+from .upstream.client import Upstream
 from .web import admin, caching_api, datasources_api, ops
-from .web.access import Access, ensure_admin_token
+from .web.access import Access, Admission, ByToken, ensure_admin_token
 from .web.cleaning import Cleaner
 from .web.data import DataHandler
+from .web.front import FrontHandler
+from .web.front_access import FrontApi
+from .web.front_pages import Pages
+from .web.front_path import SubPath
 from .web.guard import GuardedAppRunner, GuardedServer, require_c_parser
 
 _log = logging.getLogger(__name__)
@@ -77,6 +87,15 @@ async def _serve(config: Config, reload: Callable[[], Config]) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InFront:
+    """The parts of the position in front of Grafana."""
+
+    upstream: Upstream
+    front: Front
+    handler: FrontHandler
+
+
 class App:
     """One process: its parts, and the order in which they start, change and end."""
 
@@ -103,15 +122,42 @@ class App:
         self.metrics.watch(
             "settings_degraded", "Whether the settings' store fails (1).", lambda: not self.book.reachable
         )
+        self._grafana = self._in_front(config) if config.grafana.url else None
         self._data = DataHandler(
             pipeline=self._pipeline,
             sources=lambda: self.sources.current,
             settings=lambda: self.book.snapshot,
             metrics=self.metrics,
+            front=self._grafana.handler if self._grafana is not None else None,
         )
         self._runners: list[web.BaseRunner] = []
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _in_front(self, config: Config) -> "_InFront":
+        grafana = config.grafana
+        upstream = Upstream(grafana_source(config), SourceFaults(self.metrics))
+        front = Front(
+            config,
+            upstream=upstream,
+            pipeline=self._pipeline,
+            book=self.book,
+            store=self.store,
+            metrics=self.metrics,
+        )
+        handler = FrontHandler(
+            upstream=upstream,
+            sub_path=SubPath.of(grafana.url, grafana.path or None),
+            auth_proxy=AuthProxy(
+                headers=frozenset(name.lower() for name in grafana.auth_proxy.headers),
+                networks=tuple(map(ip_network, grafana.auth_proxy.addresses)),
+            ),
+            metrics=self.metrics,
+            engine=front,
+            pages=Pages(front),
+            api=FrontApi(front=front, access=self.access, book=self.book, cleaner=self._cleaner),
+        )
+        return _InFront(upstream=upstream, front=front, handler=handler)
 
     async def start(self) -> None:
         """Listening and ready when it returns. Raises MillpondError for what an operator can mend."""
@@ -122,10 +168,13 @@ class App:
         await self.store.start()
         await self.book.start()
         self._serve_sources(await self.sources.prepare(self._config))
+        if self._grafana is not None:
+            await self._grafana.upstream.start()
+            _log.info("in front of Grafana", extra={"url": self._config.grafana.url})
         data_runner = web.ServerRunner(GuardedServer(self._data), shutdown_timeout=_CLOSE_SECONDS)
         await self._listen("data", data_runner, self._config.server.listen)
         routes = [
-            *caching_api.routes(self.book, self._cleaner, self.access),
+            *caching_api.routes(self._api(ByToken(access=self.access, settings=lambda: self.book.snapshot))),
             *datasources_api.routes(self.book, lambda: self.sources.current, self.access),
             *ops.routes(readiness=self.readiness, metrics=self.metrics, access=self.access, reload=self.reload),
         ]
@@ -134,6 +183,9 @@ class App:
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again
         self.readiness.phase = ops.Phase.READY
+
+    def _api(self, admission: Admission) -> caching_api.Api:
+        return caching_api.Api(book=self.book, cleaner=self._cleaner, admission=admission)
 
     def _admit_generated_token(self, config: Config) -> None:
         if not config.auth.tokens:
@@ -198,8 +250,12 @@ class App:
     async def close(self) -> None:
         for runner in self._runners:
             await runner.cleanup()
+        if self._grafana is not None:
+            await self._grafana.front.close()
         await self._pipeline.close()
         await self._cleaner.close()
+        if self._grafana is not None:
+            await self._grafana.upstream.close()
         await self.sources.close()
         await self.book.close()
         await self.store.close()
@@ -208,6 +264,8 @@ class App:
         failing = [] if self.book.reachable else ["settings"]
         if self.store.degraded:
             failing.append("cache")
+        if self._grafana is not None and self._grafana.upstream.failing:
+            failing.append("grafana")
         return [*failing, *(f"datasource {uid}" for uid in self.sources.failing())]
 
     async def _listen(self, name: str, runner: web.BaseRunner, address: str) -> None:

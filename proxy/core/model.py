@@ -47,6 +47,11 @@ class Reason(StrEnum):
     UPGRADE = "upgrade"
     CONDITIONAL = "conditional"  # Range, If-*
     SIGNED = "signed"  # AWS SigV4
+    # In front of Grafana: who asks, and what of.
+    PERMISSION = "permission"  # Grafana did not say that the caller may
+    ORIGIN = "origin"  # another site's page, which Grafana refuses
+    SOURCE = "source"  # no data source that Grafana tells of
+    PER_USER = "per-user"  # it answers each user in his own way
     # The client or its role asks for a fresh answer.
     SKIP = "skip"
     NO_STORE = "no-store"

@@ -91,10 +91,13 @@ def head_refusal(
 
 def ttl_ms(*, kind: Kind, ttl_queries_ms: int, ttl_resources_ms: int, max_ttl_ms: int, cap_ms: int | None) -> int:
     """The TTL in force for a call; 0 means that it is not stored. A `max_ttl_ms` of 0 is none."""
-    ttl = ttl_queries_ms if kind is Kind.QUERY else ttl_resources_ms
-    if max_ttl_ms:
-        ttl = min(ttl, max_ttl_ms)
+    ttl = capped(ttl_queries_ms if kind is Kind.QUERY else ttl_resources_ms, max_ttl_ms)
     return ttl if cap_ms is None else min(ttl, cap_ms)
+
+
+def capped(ttl_ms: int, max_ttl_ms: int) -> int:
+    """A `max_ttl_ms` of 0 is none."""
+    return min(ttl_ms, max_ttl_ms) if max_ttl_ms else ttl_ms
 
 
 def stale_ms(*, age_ms: int, stored_ttl_ms: int, ttl_now_ms: int) -> int:

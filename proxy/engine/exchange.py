@@ -45,7 +45,8 @@ class Payload:
 class Reply:
     """A payload, or what the source failed at, and what the cache did for it.
 
-    `cookies` are Set-Cookie lines for this client alone, to be added: never part of what is stored.
+    `cookies` are Set-Cookie lines for this client alone, to be added: never part of what is stored. `uid` and
+    `source_type` are the data source's, for logs and metrics.
     """
 
     payload: Payload | UpstreamError
@@ -55,3 +56,6 @@ class Reply:
     reason: Reason | None = None
     kind: Kind | None = None
     cookies: Pairs = ()
+    uid: str = ""
+    source_type: str = ""
+    query_type: str = "dashboard"

@@ -44,8 +44,8 @@ class Pipeline:
         self._metrics = metrics
         self._flights: Flights[Key, Landed] = Flights()
         self._uncacheable: Remembered[Key] = Remembered(monotonic, seconds=_UNCACHEABLE_SECONDS)
-        self._fetcher = Fetcher(book=book, store=store, metrics=metrics, monotonic=monotonic)
-        self._deltas = Deltas(store=store, fetcher=self._fetcher, metrics=metrics, monotonic=monotonic, now_ms=now_ms)
+        self.fetcher = Fetcher(book=book, store=store, metrics=metrics, monotonic=monotonic)
+        self._deltas = Deltas(store=store, fetcher=self.fetcher, metrics=metrics, monotonic=monotonic, now_ms=now_ms)
 
     async def answer(self, source: SourceRuntime, incoming: Incoming) -> Reply:
         """Raises NotFound for a source without settings: one that a reload took away a moment ago."""
@@ -73,6 +73,8 @@ class Pipeline:
             route=step.route,
             reason=step.reason,
             kind=step.kind,
+            uid=source.config.uid,
+            source_type=source.config.type,
         )
 
     async def look_up(self, source: SourceRuntime, lookup: Lookup) -> Reply:
@@ -99,7 +101,7 @@ class Pipeline:
         payload = answers.from_parts(assembled, extra=source.hit_headers)
         if not assembled.fetched:
             self._metrics.saved(uid=ranged.uid, seconds=assembled.saved_ms / 1000)
-            return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=assembled.ttl_left_ms))
+            return reply_to(source, lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=assembled.ttl_left_ms))
         time_ms = ranged.query.grid.time_ms
         status = cache_status.partial(
             [(time_ms(gap.first), time_ms(gap.last)) for gap in assembled.fetched],
@@ -107,14 +109,14 @@ class Pipeline:
             collapsed=joined,
             detail=assembled.refusal,
         )
-        return _reply(lookup, payload, XCache.MISS, status, assembled.refusal)
+        return reply_to(source, lookup, payload, XCache.MISS, status, assembled.refusal)
 
     async def _look_up_whole(self, source: SourceRuntime, lookup: Lookup, ranged: Ranged | None) -> Reply:
         """`ranged`: on a grid that nobody aligned to, and so only answered from parts when it is asked again: else every
         request of a client that does not align would fill the store with parts that nobody asks for.
         """
         if lookup.key in self._uncacheable:
-            return await self._own_way(source, lookup, Reason.REMEMBERED)
+            return await self.own_way(source, lookup, Reason.REMEMBERED)
         found = await self._store.get(lookup.key)
         match found:
             case Found(entry, age_ms):
@@ -145,14 +147,14 @@ class Pipeline:
             limit_bytes=source.limits.max_value_bytes,
             extra=source.hit_headers,
         )
-        return _reply(lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=ttl_left_ms))
+        return reply_to(source, lookup, payload, XCache.HIT, cache_status.hit(ttl_ms=ttl_left_ms))
 
     async def _fetch_or_stale(
         self, source: SourceRuntime, lookup: Lookup, entry: Entry, age_ms: int, ttl_left_ms: int
     ) -> Reply:
         landed, joined = await self._land(source, lookup)
         has_failed = isinstance(landed, Broken) or landed.status >= 500
-        if has_failed and self._fetcher.settings_in_force(lookup) is not None:  # else it was cleaned meanwhile
+        if has_failed and self.fetcher.settings_in_force(lookup) is not None:  # else it was cleaned meanwhile
             return self._hit(source, lookup, entry, age_ms, ttl_left_ms)
         return await self._landed(source, lookup, landed, "stale", XCache.MISS, joined=joined)
 
@@ -168,7 +170,7 @@ class Pipeline:
         return await flight.land(), joined
 
     def _fly(self, source: SourceRuntime, lookup: Lookup) -> tuple[Flight[Landed], bool]:
-        return self._flights.join(lookup.key, lambda: self._fetcher.land(source, lookup))
+        return self._flights.join(lookup.key, lambda: self.fetcher.land(source, lookup))
 
     async def _landed(
         self,
@@ -181,15 +183,15 @@ class Pipeline:
         joined: bool,
     ) -> Reply:
         if joined and source.asks_as_caller and not isinstance(landed, Broken) and landed.status != 200:
-            return await self._own_way(source, lookup, Reason.STATUS)
+            return await self.own_way(source, lookup, Reason.STATUS)
         match landed:
             case Broken(error):
                 status = cache_status.forwarded(why, status=None, collapsed=joined, detail=error.kind)
-                return _reply(lookup, error, x_cache, status)
+                return reply_to(source, lookup, error, x_cache, status)
             case Open():
                 self._uncacheable.remember(lookup.key)
                 if landed.claimed:
-                    return await self._own_way(source, lookup, landed.refusal)
+                    return await self.own_way(source, lookup, landed.refusal)
                 landed.claimed = True
                 payload = answers.from_stream(landed.response, landed.prefix, landed.chunks)
             case Whole():
@@ -208,16 +210,16 @@ class Pipeline:
             collapsed=joined and isinstance(landed, Whole),
             detail=landed.refusal,
         )
-        return _reply(lookup, payload, x_cache, status, landed.refusal)
+        return reply_to(source, lookup, payload, x_cache, status, landed.refusal)
 
-    async def _own_way(self, source: SourceRuntime, lookup: Lookup, reason: Reason) -> Reply:
+    async def own_way(self, source: SourceRuntime, lookup: Lookup, reason: Reason) -> Reply:
         """Ask for this client alone: nothing is looked up, waited for or stored."""
         payload = await _ask(source, lookup)
         if isinstance(payload, UpstreamError):
             status = cache_status.forwarded("uri-miss", status=None, detail=payload.kind)
         else:
             status = cache_status.forwarded("uri-miss", status=payload.status, detail=reason)
-        return _reply(lookup, payload, XCache.MISS, status, reason)
+        return reply_to(source, lookup, payload, XCache.MISS, status, reason)
 
 
 async def _ask(source: SourceRuntime, step: Lookup | PassThrough) -> Payload | UpstreamError:
@@ -228,8 +230,13 @@ async def _ask(source: SourceRuntime, step: Lookup | PassThrough) -> Payload | U
     return answers.from_stream(response, [], response.chunks())
 
 
-def _reply(
-    lookup: Lookup, payload: Payload | UpstreamError, x_cache: XCache, status: str, reason: Reason | None = None
+def reply_to(
+    source: SourceRuntime,
+    lookup: Lookup,
+    payload: Payload | UpstreamError,
+    x_cache: XCache,
+    status: str,
+    reason: Reason | None = None,
 ) -> Reply:
     return Reply(
         payload=payload,
@@ -238,4 +245,6 @@ def _reply(
         route=lookup.route,
         reason=reason,
         kind=lookup.call.kind,
+        uid=source.config.uid,
+        source_type=source.config.type,
     )

@@ -149,7 +149,7 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         call=call,
         route=route.name,
         scope=scope,
-        terms=Terms(generations=((settings.uid, settings.generation),)),
+        terms=Terms.of(settings),
         ttl_ms=call_ttl_ms(settings, call),
         accepts_gzip=accepts_gzip(incoming.headers.get("Accept-Encoding")),
         method=incoming.method,

@@ -116,11 +116,13 @@ class Metrics:
         reason: Reason | None,
         seconds: float,
         size_bytes: int,
+        query_type: str = "dashboard",
     ) -> None:
         """A request was answered. `kind` is None for what is no cacheable call; `reason` is why it was not looked up or
-        not stored.
+        not stored; `query_type` is Grafana's: `dashboard`, or `pubdash` for a public one.
         """
-        observe, requests, sent_bytes, bypasses = self._answered_children(uid, source_type, kind, x_cache, reason)
+        children = self._answered_children(uid, source_type, kind, x_cache, reason, query_type)
+        observe, requests, sent_bytes, bypasses = children
         for histogram in observe:
             histogram.observe(seconds)
         requests.inc()
@@ -129,14 +131,14 @@ class Metrics:
             bypasses.inc()
 
     def _children(
-        self, uid: str, source_type: str, kind: Kind | None, x_cache: XCache, reason: Reason | None
+        self, uid: str, source_type: str, kind: Kind | None, x_cache: XCache, reason: Reason | None, query_type: str
     ) -> tuple[tuple[Histogram, ...], Counter, Counter, Counter | None]:
         observe: tuple[Histogram, ...] = ()
         if kind is Kind.QUERY:
             should_cache = str(x_cache in _LOOKED_UP and reason is None).lower()
             observe = (
-                self._query_seconds.labels(source_type, x_cache, "dashboard"),
-                self._should_cache_seconds.labels(source_type, x_cache, should_cache, "dashboard"),
+                self._query_seconds.labels(source_type, x_cache, query_type),
+                self._should_cache_seconds.labels(source_type, x_cache, should_cache, query_type),
             )
         elif kind is Kind.RESOURCE:
             observe = (self._resource_seconds.labels(source_type, x_cache),)

@@ -6,10 +6,11 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import hdrs, web
 
@@ -25,6 +26,28 @@ _BEARER = re.compile(r"bearer ([!-~]+)", re.IGNORECASE)  # one space, then no ot
 _EVERYTHING = frozenset({"datasources:*", "datasources:uid:*"})
 
 
+class Admission(Protocol):
+    """Who may do what with which data source."""
+
+    async def admit(
+        self, request: web.BaseRequest, segment: str, action: Action, *, of_all: bool
+    ) -> tuple[str, SourceSettings]:
+        """The caller's name, and the data source that a path's segment names, for a caller who may do `action` with it,
+        or (`of_all`) with all of them. Raises Unauthorized, Forbidden, NotFound, in this order.
+        """
+
+
+def forbidden(action: str) -> Forbidden:
+    """As Grafana says it."""
+    return Forbidden(
+        f"You'll need additional permissions to perform this action. Permissions needed: {action}",
+        extra={
+            "title": "Access denied",
+            "accessErrorId": f"ACE{secrets.randbelow(10**10):010}",
+        },
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """An authenticated caller. `permissions` maps actions to scopes."""
@@ -37,23 +60,41 @@ class Caller:
         scopes = set(self.permissions.get(action, ()))
         if scopes & _EVERYTHING or (uid is not None and f"datasources:uid:{uid}" in scopes):
             return
-        raise Forbidden(
-            f"You'll need additional permissions to perform this action. Permissions needed: {action}",
-            extra={
-                "title": "Access denied",
-                "accessErrorId": f"ACE{secrets.randbelow(10**10):010}",
-            },
-        )
+        raise forbidden(action)
 
-    def source(self, segment: str, settings: Snapshot, action: Action, *, of_all: bool = False) -> SourceSettings:
-        """The data source that a path's segment names, for a caller who may do `action` with it, or (`of_all`) with all
-        of them. Whether they may comes before whether it is there: whoever may do nothing learns nothing.
+    def source(
+        self, segment: str, settings: Snapshot, action: Action, *, of_all: bool = False, org_id: int = 1
+    ) -> SourceSettings:
+        """The data source that a path's segment names, of the file or else of Grafana's organisation, for a caller who may
+        do `action` with it, or (`of_all`) with all of them. Whether they may comes before whether it is there: whoever
+        may do nothing learns nothing.
         """
-        found = settings.find(segment)
-        self.require(action, None if of_all else found.uid if found else segment)
+        found = settings.find(segment) or settings.find_in_org(org_id, segment)
+        self.require(action, None if of_all else found.own_uid if found else segment)
         if found is None:
             raise NotFound("Data source not found")
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByToken:
+    """The admin listener's `Admission`: by tokens, the data sources of the file, and those of Grafana's that were met."""
+
+    access: "Access"
+    settings: Callable[[], Snapshot]
+
+    async def admit(
+        self, request: web.BaseRequest, segment: str, action: Action, *, of_all: bool
+    ) -> tuple[str, SourceSettings]:
+        caller = self.access.caller(request)
+        org_id = org_of(request.headers)
+        return caller.name, caller.source(segment, self.settings(), action, of_all=of_all, org_id=org_id)
+
+
+def org_of(headers: Mapping[str, str]) -> int:
+    """Of Grafana's organisations, the one that a client names; else the first."""
+    named = headers.get("X-Grafana-Org-Id", "")
+    return int(named) if named.isascii() and named.isdecimal() else 1
 
 
 class Access:
@@ -87,6 +128,13 @@ class Access:
         if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
             raise Forbidden("Requests from another origin are not allowed.")
         return caller
+
+    def knows(self, authorization: list[str]) -> bool:
+        """Whether these are a token's, and not perhaps Grafana's."""
+        with suppress(Unauthorized):
+            self.authenticate(authorization)
+            return True
+        return False
 
     def authenticate(self, authorization: list[str]) -> Caller:
         """By the values of all Authorization headers: there has to be one."""

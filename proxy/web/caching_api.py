@@ -13,10 +13,11 @@ from json import dumps
 from aiohttp import hdrs, web
 
 from ..config.schema import MAX_TTL_MS, Action
+from ..dialects.grafana import routes as grafana
 from ..errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from ..settings.book import Book
 from ..settings.model import CacheConfig, SourceSettings
-from .access import Access
+from .access import Admission
 from .cleaning import Cleaner
 from .guard import GuardedHandler
 from .strict_json import parse_object
@@ -39,22 +40,26 @@ _NAMES = {int: "a whole number", str: "a string", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Api:
+class Api:
+    """`admission` says who a caller is and which data source a path's segment names."""
+
     book: Book
     cleaner: Cleaner
+    admission: Admission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One of the five: its route, what it needs and does, and its words in the answer and in the OpenAPI document."""
 
+    called: grafana.Operation
     method: str
     path: str
     action: Action
     id: str
     summary: str
     message: str
-    perform: Callable[[_Api, web.Request, SourceSettings], Awaitable[SourceSettings]]
+    perform: Callable[[Api, web.BaseRequest, SourceSettings], Awaitable[SourceSettings]]
     """Returns what the answer shows."""
     has_body: bool = False
     """`SETTER`'s fields."""
@@ -62,30 +67,33 @@ class Operation:
     """Acts on all data sources unless the query says otherwise."""
 
 
-def routes(book: Book, cleaner: Cleaner, access: Access) -> list[web.RouteDef]:
+def routes(api: Api) -> list[web.RouteDef]:
     """For the admin listener's application, under `errors.json_errors`."""
-    api = _Api(book=book, cleaner=cleaner)
+
+    async def handle(operation: Operation, request: web.Request) -> web.Response:
+        return await answer(api, operation, request, request.match_info["uid"])
+
     made: list[web.RouteDef] = []
     for prefix in PREFIXES:
         for operation in OPERATIONS:
-            handler = partial(_handle, api, access, operation)
+            handler = partial(handle, operation)
             options = {"allow_head": False} if operation.method == hdrs.METH_GET else {}
             made.append(web.RouteDef(operation.method, prefix + operation.path, handler, options))
     return made
 
 
-async def _handle(api: _Api, access: Access, operation: Operation, request: web.Request) -> web.Response:
-    caller = access.caller(request)
-    of_all = operation.has_scope and _scope(request) is None
-    source = caller.source(request.match_info["uid"], api.book.snapshot, operation.action, of_all=of_all)
+async def answer(api: Api, operation: Operation, request: web.BaseRequest, segment: str) -> web.Response:
+    """`segment` of the path names the data source. Raises MillpondError."""
+    of_all = operation.has_scope and "scope" not in request.query
+    caller, source = await api.admission.admit(request, segment, operation.action, of_all=of_all)
     _check_content_type(request)
     settings = await operation.perform(api, request, source)
     if operation.action is Action.WRITE:
-        _log.info(operation.message, extra={"datasource": "all" if of_all else source.uid, "token": caller.name})
+        _log.info(operation.message, extra={"datasource": "all" if of_all else source.uid, "token": caller})
     return _answer(operation.message, settings)
 
 
-def _scope(request: web.Request) -> str | None:
+def _scope(request: web.BaseRequest) -> str | None:
     match request.query.getall("scope", []):
         case []:
             return None
@@ -95,17 +103,17 @@ def _scope(request: web.Request) -> str | None:
             raise BadRequest("The query parameter scope is either absent (all data sources) or datasource.")
 
 
-def _check_content_type(request: web.Request) -> None:
+def _check_content_type(request: web.BaseRequest) -> None:
     """JSON, or no body: a page's form cannot pass for a client (a body without a type is taken for JSON)."""
     if request.body_exists and hdrs.CONTENT_TYPE in request.headers and request.content_type != "application/json":
         raise UnsupportedMediaType("The request's body must be of the content type application/json.")
 
 
-async def _get(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+async def _get(api: Api, request: web.BaseRequest, source: SourceSettings) -> SourceSettings:
     return source
 
 
-async def _set(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+async def _set(api: Api, request: web.BaseRequest, source: SourceSettings) -> SourceSettings:
     config = _config(parse_object(await _body(request)), source)
     changed = await api.book.change(source.uid, config)
     if not config.enabled:
@@ -113,17 +121,17 @@ async def _set(api: _Api, request: web.Request, source: SourceSettings) -> Sourc
     return changed
 
 
-async def _enable(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+async def _enable(api: Api, request: web.BaseRequest, source: SourceSettings) -> SourceSettings:
     return await api.book.set_enabled(source.uid, True)
 
 
-async def _disable(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+async def _disable(api: Api, request: web.BaseRequest, source: SourceSettings) -> SourceSettings:
     changed = await api.book.set_enabled(source.uid, False)
     await api.cleaner.clean()
     return changed
 
 
-async def _clean(api: _Api, request: web.Request, source: SourceSettings) -> SourceSettings:
+async def _clean(api: Api, request: web.BaseRequest, source: SourceSettings) -> SourceSettings:
     """The generation first, durably: from then on nothing kept before is read. Then the keys are deleted."""
     await api.book.move_generation(source.uid if _scope(request) else None)
     await api.cleaner.clean()
@@ -132,6 +140,7 @@ async def _clean(api: _Api, request: web.Request, source: SourceSettings) -> Sou
 
 OPERATIONS = (
     Operation(
+        called=grafana.Operation.READ,
         method=hdrs.METH_GET,
         path="/cache",
         action=Action.READ,
@@ -141,6 +150,7 @@ OPERATIONS = (
         perform=_get,
     ),
     Operation(
+        called=grafana.Operation.SET,
         method=hdrs.METH_POST,
         path="/cache",
         action=Action.WRITE,
@@ -151,6 +161,7 @@ OPERATIONS = (
         has_body=True,
     ),
     Operation(
+        called=grafana.Operation.ENABLE,
         method=hdrs.METH_POST,
         path="/cache/enable",
         action=Action.WRITE,
@@ -160,6 +171,7 @@ OPERATIONS = (
         perform=_enable,
     ),
     Operation(
+        called=grafana.Operation.DISABLE,
         method=hdrs.METH_POST,
         path="/cache/disable",
         action=Action.WRITE,
@@ -169,6 +181,7 @@ OPERATIONS = (
         perform=_disable,
     ),
     Operation(
+        called=grafana.Operation.CLEAN,
         method=hdrs.METH_POST,
         path="/cache/clean",
         action=Action.WRITE,
@@ -180,13 +193,15 @@ OPERATIONS = (
     ),
 )
 
+BY_CALL = {operation.called: operation for operation in OPERATIONS}
+
 
 def _answer(message: str, source: SourceSettings) -> web.Response:
     return web.json_response(
         {
             "message": message,
             "dataSourceID": source.id,
-            "dataSourceUID": source.uid,
+            "dataSourceUID": source.own_uid,
             "enabled": source.config.enabled,
             "useDefaultTTL": source.config.use_default_ttl,
             "ttlQueriesMs": source.ttl_queries_ms,
@@ -199,7 +214,7 @@ def _answer(message: str, source: SourceSettings) -> web.Response:
     )
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.BaseRequest) -> bytes:
     """The whole body, decoded where it has a content encoding; refused as soon as it is too large."""
     connection = request.protocol
     assert isinstance(connection, GuardedHandler)
@@ -217,7 +232,7 @@ def _config(fields: dict[str, object], source: SourceSettings) -> CacheConfig:
     for name, kind in SETTER.items():
         if name in fields and type(fields[name]) is not kind:  # not isinstance: true is an int in Python
             raise BadRequest(f"Invalid body: {name} must be {_NAMES[kind]}, not {_shown(fields[name])}.")
-    if fields.get("dataSourceUID") not in (None, "", source.uid):
+    if fields.get("dataSourceUID") not in (None, "", source.own_uid):
         raise BadRequest("Invalid body: dataSourceUID is not that of the data source in the path.")
     if fields.get("dataSourceID") not in (None, 0, source.id):
         raise BadRequest("Invalid body: dataSourceID is not that of the data source in the path.")

@@ -30,7 +30,7 @@ from .sending import Client
 
 
 class DataHandler:
-    """`web.Server`'s handler. `sources`, `settings` and `front` are called for each request: each changes as one object."""
+    """`web.Server`'s handler. `sources` and `settings` are called for each request: both change as one object."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class DataHandler:
         sources: Callable[[], Sources],
         settings: Callable[[], Snapshot],
         metrics: Metrics,
-        front: Callable[[], FrontHandler | None] = lambda: None,
+        front: FrontHandler | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._sources = sources
@@ -74,7 +74,7 @@ class DataHandler:
         except MillpondError as error:
             # What follows on the connection is perhaps not the request that it looks like.
             return client.refuse(error, ends=True)
-        front = self._front()
+        front = self._front
         try:
             if front is not None and not target.path.startswith(BASE):
                 paths.check(target.path)
@@ -91,7 +91,8 @@ class DataHandler:
                 reply = await self._pipeline.answer(source, incoming)
             except MillpondError as error:
                 return client.refuse(error, ends=incoming.holds_back)
-            return await self._reply(client, source, incoming, reply)
+            # Nobody can tell whether a client that was not told to send its body sends it after all: no request follows.
+            return await client.reply(reply, ends=incoming.holds_back, metrics=self._metrics)
 
     async def _join(self, client: Client, source: SourceRuntime, incoming: ClientRequest) -> web.StreamResponse:
         headers = pass_headers(incoming.headers, source.rules)
@@ -106,22 +107,7 @@ class DataHandler:
             cache_status=cache_status.bypassed(Reason.UPGRADE),
             route="websocket",
             reason=Reason.UPGRADE,
+            uid=source.config.uid,
+            source_type=source.config.type,
         )
-        return await self._reply(client, source, incoming, refusal)
-
-    async def _reply(
-        self, client: Client, source: SourceRuntime, incoming: ClientRequest, reply: Reply
-    ) -> web.StreamResponse:
-        def count(size_bytes: int) -> None:
-            self._metrics.answered(
-                uid=source.config.uid,
-                source_type=source.config.type,
-                kind=reply.kind,
-                x_cache=reply.x_cache,
-                reason=reply.reason,
-                seconds=client.seconds,
-                size_bytes=size_bytes,
-            )
-
-        # Nobody can tell whether a client that was not told to send its body sends it after all: no request follows.
-        return await client.reply(reply, ends=incoming.holds_back, sent=count, datasource=source.config.uid)
+        return await client.reply(refusal, ends=incoming.holds_back, metrics=self._metrics)

@@ -6,16 +6,21 @@ from typing import Protocol
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from ..core import paths
 from ..core.forwarded import NOBODY, AuthProxy, to_grafana
 from ..core.model import Headers
+from ..dialects.grafana.routes import CachingApi, meaning
 from ..engine.exchange import Incoming, Payload, Reply
 from ..errors import MillpondError, NotFound, UpstreamError
+from ..telemetry.metrics import Metrics
 from ..upstream.client import Outgoing, Upstream
 from ..upstream.response import Response
 from ..upstream.switched import Switched
 from . import framing, websocket
 from .framing import Target
+from .front_access import FrontApi
 from .front_errors import of_grafana
+from .front_pages import Pages
 from .front_path import SubPath
 from .incoming import ClientRequest, expects_continue
 from .sending import Client
@@ -45,9 +50,15 @@ class FrontHandler:
         upstream: Upstream,
         sub_path: SubPath,
         auth_proxy: AuthProxy = NOBODY,
+        metrics: Metrics,
         engine: FrontEngine | None = None,
+        pages: Pages | None = None,
+        api: FrontApi | None = None,
     ) -> None:
         self.upstream = upstream
+        self._metrics = metrics
+        self._pages = pages
+        self._api = api
         self._sub_path = sub_path
         self._auth_proxy = auth_proxy
         self._engine = engine
@@ -83,9 +94,14 @@ class FrontHandler:
             if isinstance(answer, Switched):
                 return await websocket.join(client.request, answer, client.draining)
             return await client.relay(_payload(answer), ends=False)
+        found = meaning(incoming.method, paths.canonical(incoming.path))
+        if self._api is not None and isinstance(found, CachingApi):
+            return await self._api.answer(client.request, incoming, found)
         reply = await self._engine.answer(incoming, incoming.peer) if self._engine is not None else None
         if reply is not None:
-            return await client.reply(_said_of_grafana(reply), ends=incoming.holds_back, sent=lambda size_bytes: None)
+            return await client.reply(_said_of_grafana(reply), ends=incoming.holds_back, metrics=self._metrics)
+        if self._pages is not None and self._pages.may_be_filled(found):
+            return await self._page(client, incoming, outgoing, self._pages)
         response = await self.upstream.fetch(replace(outgoing, body=incoming.stream()))
         if self._engine is not None:
             try:
@@ -94,6 +110,21 @@ class FrontHandler:
                 await response.aclose()
                 raise
         return await client.relay(_payload(response), ends=incoming.holds_back)
+
+    async def _page(
+        self, client: Client, incoming: ClientRequest, outgoing: Outgoing, pages: Pages
+    ) -> web.StreamResponse:
+        asked = replace(outgoing, headers=pages.asked_plainly(outgoing.headers))
+        response = await self.upstream.fetch(asked)
+        try:
+            if self._engine is not None:
+                await self._engine.passed(incoming, response.status, response.headers)
+            payload, cookies = await pages.fill(incoming, response, _payload(response))
+        except BaseException:
+            await response.aclose()
+            raise
+        payload = replace(payload, headers=(*payload.headers, *cookies))
+        return await client.relay(payload, ends=incoming.holds_back)
 
 
 def _payload(response: Response) -> Payload:

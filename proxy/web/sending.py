@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from ..engine.exchange import Payload, Reply
 from ..errors import MillpondError, UpstreamError
 from ..telemetry.logs import redact_path, redact_query
+from ..telemetry.metrics import Metrics
 from . import errors
 from .guard import SERVER, GuardedHandler
 
@@ -38,15 +39,24 @@ class Client:
         self._end(response, ends=ends)
         return response
 
-    async def reply(
-        self, reply: Reply, *, ends: bool, sent: Callable[[int], None], **noted: object
-    ) -> web.StreamResponse:
-        """Send what the cache or the source answered, and say which. `sent` is told the size of the body in bytes, of one
-        that broke off too; `noted` goes to the log beside what is known here.
-        """
+    async def reply(self, reply: Reply, *, ends: bool, metrics: Metrics) -> web.StreamResponse:
+        """Send what the cache or the source answered, and say which. It is counted, also one that breaks off."""
+
+        def count(size_bytes: int) -> None:
+            metrics.answered(
+                uid=reply.uid,
+                source_type=reply.source_type,
+                kind=reply.kind,
+                x_cache=reply.x_cache,
+                reason=reply.reason,
+                seconds=self.seconds,
+                size_bytes=size_bytes,
+                query_type=reply.query_type,
+            )
+
         response, to_stream = _response(reply)
-        noted |= {"cache": str(reply.x_cache), "detail": reply.cache_status}
-        return await self._send(response, to_stream, ends=ends, sent=sent, noted=noted)
+        noted: dict[str, object] = {"cache": str(reply.x_cache), "detail": reply.cache_status, "datasource": reply.uid}
+        return await self._send(response, to_stream, ends=ends, sent=count, noted=noted)
 
     async def relay(self, payload: Payload, *, ends: bool, **noted: object) -> web.StreamResponse:
         """Send an answer with no word of ours in it."""

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.model import Call, Kind
-from proxy.engine.terms import Terms
+from proxy.engine.terms import Term, Terms
 from proxy.settings.model import CacheConfig, Snapshot, SourceSettings
 
 
@@ -25,7 +25,7 @@ def ttl_ms(terms: Terms, *sources: SourceSettings, kind: Kind = Kind.QUERY) -> i
     return terms.ttl_ms(Snapshot(version=1, sources={source.uid: source for source in sources}), call)
 
 
-BOTH = (("a", "1"), ("b", "1"))
+A, B = Term("a", "1"), Term("b", "1")
 
 
 @pytest.mark.parametrize(
@@ -46,17 +46,22 @@ BOTH = (("a", "1"), ("b", "1"))
 def test_the_order_of_ttls(
     panel_ms: int | None, past_ms: int, a_ms: int, b_ms: int, max_ms: int, expected: int
 ) -> None:
-    terms = Terms(generations=BOTH, panel_ttl_ms=panel_ms, past_ttl_ms=past_ms)
+    terms = Terms(terms=(Term("a", "1", panel_ms), Term("b", "1", panel_ms)), past_ttl_ms=past_ms)
     assert ttl_ms(terms, settings("a", a_ms, max_ttl_ms=max_ms), settings("b", b_ms, max_ttl_ms=max_ms)) == expected
 
 
+def test_a_panels_ttl_is_of_its_own_query() -> None:
+    terms = Terms(terms=(Term("a", "1", 600_000), B))
+    assert ttl_ms(terms, settings("a", 1_000), settings("b", 90_000)) == 90_000
+
+
 def test_a_resource_has_its_own_ttl_and_no_panels() -> None:
-    terms = Terms(generations=(("a", "1"),), panel_ttl_ms=5_000, past_ttl_ms=3_600_000)
+    terms = Terms(terms=(Term("a", "1", 5_000),), past_ttl_ms=3_600_000)
     assert ttl_ms(terms, settings("a", 60_000), kind=Kind.RESOURCE) == 7_000
 
 
 def test_none_once_one_source_is_cleaned_disabled_or_gone() -> None:
     a, b = settings("a", 60_000), settings("b", 90_000)
-    assert ttl_ms(Terms(generations=(("a", "1"), ("b", "0"))), a, b) is None
-    assert ttl_ms(Terms(generations=BOTH), a, settings("b", 90_000, enabled=False)) is None
-    assert ttl_ms(Terms(generations=BOTH), a) is None
+    assert ttl_ms(Terms(terms=(A, Term("b", "0"))), a, b) is None
+    assert ttl_ms(Terms(terms=(A, B)), a, settings("b", 90_000, enabled=False)) is None
+    assert ttl_ms(Terms(terms=(A, B)), a) is None

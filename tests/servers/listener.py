@@ -113,7 +113,7 @@ async def listening(
             sources=lambda: known,
             settings=lambda: book.snapshot,
             metrics=metrics,
-            front=lambda: front,
+            front=front,
         )
         server = GuardedServer(handler, patience)
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
@@ -145,7 +145,9 @@ async def in_front_of(
     options = {"max_concurrent": 10_000, "first_byte_ms": 600_000, "between_bytes_ms": 3_600_000, **options}
     upstream = Upstream(source(url, "grafana", **options))
     await upstream.start()
-    front = FrontHandler(upstream=upstream, sub_path=SubPath.of(url, path), auth_proxy=auth_proxy, engine=engine)
+    front = FrontHandler(
+        metrics=Metrics(), upstream=upstream, sub_path=SubPath.of(url, path), auth_proxy=auth_proxy, engine=engine
+    )
     try:
         async with listening(*sources, patience=patience, front=front) as millpond:
             yield millpond

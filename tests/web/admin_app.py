@@ -19,7 +19,7 @@ from proxy.settings.store import SettingsStore
 from proxy.telemetry.metrics import Metrics
 from proxy.upstream.client import Upstream
 from proxy.web import caching_api, datasources_api, ops
-from proxy.web.access import Access
+from proxy.web.access import Access, ByToken
 from proxy.web.admin import application
 from proxy.web.cleaning import Cleaner
 from proxy.web.guard import GuardedAppRunner
@@ -101,7 +101,11 @@ async def admin(directory: Path, store: SettingsStore | None = None) -> AsyncIte
 
     app = application(
         [
-            *caching_api.routes(book, cleaner, access),
+            *caching_api.routes(
+                caching_api.Api(
+                    book=book, cleaner=cleaner, admission=ByToken(access=access, settings=lambda: book.snapshot)
+                )
+            ),
             *datasources_api.routes(book, lambda: sources, access),
             *ops.routes(readiness=readiness, metrics=Metrics(), access=access, reload=reload),
         ]

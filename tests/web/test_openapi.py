@@ -33,7 +33,7 @@ def operations() -> set[tuple[str, str]]:
 def test_the_routes_are_all_in_the_document() -> None:
     unused: Any = object()  # the routes are looked at, not called
     routes = [
-        *caching_api.routes(unused, unused, unused),
+        *caching_api.routes(unused),
         *datasources_api.routes(unused, unused, unused),
         *ops.routes(readiness=unused, metrics=unused, access=unused, reload=unused),
     ]

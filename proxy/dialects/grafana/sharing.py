@@ -41,10 +41,13 @@ _PASSES_OAUTH = re.compile(r"pass.?thr|forward.?o?auth|oauth.?pt(?![a-z])|oauth.
 _BY_USER = re.compile(
     _PASSES_OAUTH.pattern
     + r"|forward|impersonat|current.?user|on.?behalf|obo(?![a-z])|per.?user|user.?(?:token|identity|auth|oauth)|delegat"
-    r"|token.?exchange|federat|sso(?![a-z])|browser|authorization.?code|^others$",
+    r"|token.?exchange|federat|sso(?![a-z])|browser|authorization.?code|oauth2?.?user|^others$",
     re.IGNORECASE,
 )
 """Values of such settings that mean the user's own identity."""
+
+_NAMES_USER = re.compile(r"__user|x-grafana-(?:user|id)(?![a-z-])|x-id-token", re.IGNORECASE)
+"""In any value: a macro for the user's name (Infinity, wherever it builds a request), a header that says who asks."""
 
 _FROM_REQUEST = frozenset({"header", "jwt"})
 """ClickHouse: where the value of a session setting is taken from."""
@@ -59,6 +62,8 @@ def sharing(source: Mapping[str, object]) -> Sharing:
     for name in ("oauthPassThru", "withCredentials", "keepCookies", "teamHttpHeaders"):
         if _is_set(source.get(name)):
             return Sharing.NONE
+    if any(_names_user(source.get(name)) for name in ("url", "database", "user")):
+        return Sharing.NONE
     for name, value in _settings(options):
         if name == "oauthPassThru" and value is True and passes:
             continue
@@ -70,11 +75,17 @@ def sharing(source: Mapping[str, object]) -> Sharing:
 def _hands_on(name: str, value: object, passes_oauth: bool) -> bool:
     if name not in _STATIC and _SMELLS.search(name) and _is_set(value):
         return True
+    if _names_user(value):
+        return True
     if not isinstance(value, str) or not _KIND.search(name):
         return False
     if name == "source" and value.lower() in _FROM_REQUEST:
         return True
     return bool(_BY_USER.search(value)) and not (passes_oauth and _PASSES_OAUTH.search(value))
+
+
+def _names_user(value: object) -> bool:
+    return isinstance(value, str) and _NAMES_USER.search(value) is not None
 
 
 def _is_set(value: object) -> bool:

@@ -2,6 +2,8 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from proxy.core.model import Answer, Call, Kind, Pass, Reason, Request
@@ -235,6 +237,26 @@ def test_accept_is_a_class() -> None:
 )
 def test_what_readers_could_differ_about(asked: Call | Pass, reason: Reason) -> None:
     assert passed(asked) is reason
+
+
+deep = b"[" * 900 + b"]" * 900
+
+
+@given(
+    st.text(max_size=20).map(lambda path: "/" + path),
+    st.sampled_from(["", "/api/v1/series", "/tables"]),
+    st.sampled_from(["prometheus", "grafana-athena-datasource", "some-plugin"]),
+    st.sampled_from(["GET", "POST"]),
+    st.binary(max_size=30) | st.sampled_from([deep, b'{"start":' + deep + b"}", b'{"start":1e999999999}']),
+    st.sampled_from(["", "application/json", FORM, "text/plain"]),
+)
+def test_any_request(path: str, known: str, source_type: str, method: str, body: bytes, content_type: str) -> None:
+    headers = CIMultiDict({"Content-Type": content_type} if content_type else {})
+    for each in (path, known + path, known):
+        target, _, query = each.partition("?")
+        found = read(Request(method=method, path=target, query=query, headers=headers, body=body), source_type, {})
+        if isinstance(found, Call):
+            found.judge(answer(body))
 
 
 # Times

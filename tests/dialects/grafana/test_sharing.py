@@ -20,7 +20,7 @@ SHARED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("prometheus", {"oauthPassThru": False, "keepCookies": [], "teamHttpHeaders": None, "tlsSkipVerify": True}),
     ("prometheus", {"tlsAuth": True, "tlsAuthWithCACert": True, "serverName": "prom.example"}),
-    ("prometheus", {"httpHeaderName1": "X-Scope-OrgID", "httpHeaderName2": "Authorization"}),
+    ("prometheus", {"httpHeaderName1": "X-Scope-OrgID", "httpHeaderName2": "X-Grafana-Org-Id"}),
     (
         "grafana-amazonprometheus-datasource",
         {
@@ -240,6 +240,11 @@ NONE: list[tuple[str, dict[str, Any]]] = [
     ("some-plugin", {"userTokenHeader": "X-Token"}),
     ("some-plugin", {"oauth_flow": "authorization_code"}),
     ("some-plugin", {"cookies": ["a"]}),
+    ("some-plugin", {"authType": "oauth2-user"}),
+    ("prometheus", {"customQueryParameters": "user=${__user.login}"}),
+    ("yesoreyeram-infinity-datasource", {"global_queries": [{"url": "https://a/$__user/b"}]}),
+    ("some-plugin", {"headers": [{"name": "X-Grafana-User"}]}),
+    ("some-plugin", {"headerName": "x-id-token"}),
 ]
 
 
@@ -282,6 +287,7 @@ def test_the_case_of_names_does_not_matter(type_: str, options: dict[str, Any]) 
         {"withCredentials": True},
         {"oauthPassThru": True},
         {"keepCookies": ["a"]},
+        {"url": "https://api/${__user.login}"},
     ],
 )
 def test_fields_beside_the_options(more: dict[str, object]) -> None:

@@ -1,0 +1,20 @@
+"""Request headers in front of Grafana: which say who asks, which are noise, which it needs though no key has them."""
+
+CREDENTIALS = frozenset("cookie authorization x-grafana-org-id x-jwt-assertion".split())
+"""They choose the user and the organisation, of which Grafana is asked. What an operator's proxy sends besides is theirs to
+name; a header that nobody has named stays part of the key, and of what Grafana is asked with."""
+
+KEPT = frozenset(("x-grafana-from-expr",))
+"""A plugin may look at it."""
+
+CARRIED = frozenset(("x-forwarded-for",))
+
+NOISE = frozenset(
+    "x-real-ip x-client-ip true-client-ip x-original-forwarded-for x-original-host x-original-uri x-scheme "
+    "x-forwarded-scheme x-forwarded-ssl x-forwarded-uri x-forwarded-method x-cluster-client-ip "
+    "cf-connecting-ip cf-ipcountry cf-ray cf-visitor cf-worker cdn-loop cf-warp-tag-id fastly-client-ip "
+    "x-envoy-external-address x-envoy-internal x-envoy-expected-rq-timeout-ms x-envoy-attempt-count "
+    "x-amz-cf-id x-azure-ref x-arr-log-id x-arr-ssl x-appengine-country save-data x-grafana-nocache newrelic "
+    "faro-session-id".split()
+)
+"""What load balancers and CDNs add: different for each request or viewer, and nothing to a data source. It is cut."""

@@ -1,0 +1,169 @@
+"""Grafana's data sources as the engine uses any source: a dialect, rules for headers, an upstream, which is Grafana."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from re import Pattern
+from typing import Self
+
+from ...config.schema import Config, Source
+from ...core.headers import HeaderRules
+from ...core.key import source_fingerprint
+from ...core.model import Call, Dialect, Pairs, Pass, Reason, Request, Route
+from ...dialects.grafana import headers, resources
+from ...dialects.opaque import OPAQUE
+from ...dialects.registry import dialect_for
+from ...upstream.client import Upstream
+from ..source import Limits, SourceRuntime, has_deltas
+from .directory import DataSource
+
+GRAFANA = "grafana"
+"""What Grafana itself is called in logs and metrics."""
+
+_MEANT_FOR_BROWSERS = frozenset((Reason.SET_COOKIE, Reason.NO_STORE, Reason.PRIVATE))
+"""Grafana forbids browsers to keep its answers, and renews sessions in any of them."""
+
+_HIT_HEADERS: Pairs = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+_PROXIED_HIT_HEADERS: Pairs = (("Content-Security-Policy", "sandbox"), ("X-Content-Type-Options", "nosniff"))
+"""As Grafana has them: what a data source sends through it may be a page, in Grafana's own origin (CVE-2022-21702)."""
+
+_ANY_PATH = re.compile(".*", re.DOTALL)
+
+
+def grafana_source(config: Config) -> Source:
+    """Grafana as an upstream."""
+    grafana = config.grafana
+    return Source(
+        uid=GRAFANA,
+        url=grafana.url,
+        type=GRAFANA,
+        timeouts=grafana.timeouts,
+        tls=grafana.tls,
+        max_concurrent=grafana.max_concurrent,
+        queue_timeout_ms=grafana.queue_timeout_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontSources:
+    """Makes them; what is the same for all of them is made once. `grafana` is Grafana itself, for what is of none."""
+
+    config: Config
+    upstream: Upstream
+    limits: Limits
+    rules: HeaderRules
+    own_posts: Mapping[str, Sequence[Pattern[str]]]
+    grafana: SourceRuntime
+
+    @classmethod
+    def of(cls, config: Config, upstream: Upstream) -> Self:
+        grafana, limits = config.grafana, Limits.of(config)
+        rules = HeaderRules(
+            drop=frozenset(name.lower() for name in grafana.identity.drop),
+            keep=headers.KEPT | {name.lower() for name in grafana.identity.keep},
+            noise=headers.NOISE,
+            credentials=headers.CREDENTIALS | {name.lower() for name in grafana.auth_proxy.headers},
+            carried=headers.CARRIED,
+            keeps_host=True,
+        )
+        itself = SourceRuntime(
+            config=grafana_source(config),
+            limits=limits,
+            dialect=OPAQUE,
+            rules=rules,
+            fingerprint=b"",
+            upstream=upstream,
+            deltas=False,
+        )
+        patterns = {plugin: tuple(re.compile(each) for each in own) for plugin, own in grafana.cacheable_posts.items()}
+        return cls(config=config, upstream=upstream, limits=limits, rules=rules, own_posts=patterns, grafana=itself)
+
+    def described(self, source: DataSource) -> Source:
+        """As the settings know it."""
+        grafana = self.config.grafana
+        return Source(
+            uid=source.key,
+            id=source.id,
+            org_id=source.org_id,
+            name=source.name,
+            type=source.type,
+            url=grafana.url,
+            cache=grafana.cache,
+            delta=grafana.delta,
+        )
+
+    def asked_for_queries(self, sources: Sequence[DataSource], identity: Pairs) -> SourceRuntime:
+        """One for all of a request's: it is named after the first of them."""
+        return self._runtime(sources, identity, dialect=OPAQUE, hit_headers=_HIT_HEADERS, ignored=_MEANT_FOR_BROWSERS)
+
+    def public(self, uid: str) -> SourceRuntime:
+        """A public dashboard's data source, of which nobody has said what it is."""
+        source = Source(uid=uid, url=self.config.grafana.url, type=GRAFANA)
+        return replace(
+            self.grafana,
+            config=source,
+            asks_as_caller=True,
+            hit_headers=_HIT_HEADERS,
+            ignored=_MEANT_FOR_BROWSERS,
+        )
+
+    def asked_for_resources(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
+        read = partial(_read_resource, source_type=source.type, own=self.own_posts)
+        route = Route(name="resource", methods=frozenset(("GET", "POST")), path=_ANY_PATH, read=read)
+        return self._runtime(
+            [source],
+            identity,
+            dialect=Dialect(name="grafana-resources", routes=(route,)),
+            base_path=base_path,
+            hit_headers=_HIT_HEADERS,
+            ignored=_MEANT_FOR_BROWSERS,
+        )
+
+    def proxied(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
+        """What it says of storing is the data source's own word; cookies are Grafana's, which lets no other pass."""
+        dialect = dialect_for(source.type)
+        return self._runtime(
+            [source],
+            identity,
+            dialect=dialect,
+            base_path=base_path,
+            deltas=has_deltas(self.described(source), dialect),
+            hit_headers=_PROXIED_HIT_HEADERS,
+            ignored=frozenset((Reason.SET_COOKIE,)),
+        )
+
+    def _runtime(
+        self,
+        sources: Sequence[DataSource],
+        identity: Pairs,
+        *,
+        dialect: Dialect,
+        hit_headers: Pairs,
+        ignored: frozenset[Reason],
+        base_path: str = "",
+        deltas: bool = False,
+    ) -> SourceRuntime:
+        return SourceRuntime(
+            config=self.described(sources[0]),
+            limits=self.limits,
+            dialect=dialect,
+            rules=self.rules,
+            fingerprint=self._fingerprint(sources),
+            upstream=self.upstream,
+            deltas=deltas,
+            base_path=base_path,
+            asks_as_caller=True,
+            identity=identity,
+            hit_headers=hit_headers,
+            ignored=ignored,
+        )
+
+    def _fingerprint(self, sources: Sequence[DataSource]) -> bytes:
+        """Their versions are in it: an edited data source has other answers."""
+        states = [text for source in sources for text in (source.key, str(source.id), source.type, source.version)]
+        return source_fingerprint(GRAFANA, self.config.grafana.url, *states)
+
+
+def _read_resource(request: Request, *, source_type: str, own: Mapping[str, Sequence[Pattern[str]]]) -> Call | Pass:
+    return resources.read(request, source_type, own)

@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.servers.victoriametrics",
     "tests.servers.influxdb",
     "tests.servers.clickhouse",
+    "tests.servers.grafana.server",
 ]
 
 

@@ -7,7 +7,19 @@ from urllib.parse import quote
 from aiohttp import web
 from yarl import URL
 
-from . import control, datasources_api, query_api, sessions, users_api
+from . import (
+    control,
+    data_proxy,
+    datasources_api,
+    live,
+    oddities,
+    pages,
+    public_dashboards,
+    query_api,
+    resources,
+    sessions,
+    users_api,
+)
 from .defaults import default_world
 from .errors import Failure
 from .identity import authenticate
@@ -15,6 +27,7 @@ from .model import Flags
 from .wire import Handler, finish, redirect, refusal
 from .world import World
 
+_MODULES = (users_api, query_api, resources, data_proxy, datasources_api, public_dashboards, pages, live, oddities)
 _MAX_BODY_BYTES = 2**31
 
 
@@ -33,7 +46,7 @@ def application(world: World) -> web.Application:
             }
         )
         if not request.path.startswith(prefix):
-            return redirect(f"{_root_url(world)}/{request.raw_path.removeprefix('/')}", 301)
+            return redirect(f"{world.root_url}/{request.raw_path.removeprefix('/')}", 301)
         if refused := _cross_site(request):
             return refused
         if switched := _switched_org(world, request):
@@ -47,18 +60,15 @@ def application(world: World) -> web.Application:
 
     app = web.Application(middlewares=[around], client_max_size=_MAX_BODY_BYTES)
     app.add_routes(control.routes(world))
-    for module in (users_api, query_api, datasources_api):
+    for module in _MODULES:
         app.add_routes(module.routes(world, prefix))
 
     async def before_head(request: web.Request, response: web.StreamResponse) -> None:
         await finish(world, request, response)
 
     app.on_response_prepare.append(before_head)
+    app.cleanup_ctx.append(data_proxy.client)
     return app
-
-
-def _root_url(world: World) -> str:
-    return world.flags.root_url or f"http://127.0.0.1:{world.port}{world.flags.sub_path}"
 
 
 def _is_api(request: web.Request, prefix: str) -> bool:

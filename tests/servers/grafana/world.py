@@ -46,6 +46,10 @@ class World:
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_REQUESTS))
     _numbers: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def root_url(self) -> str:
+        return self.flags.root_url or f"http://127.0.0.1:{self.port}{self.flags.sub_path}"
+
     def number(self, of: str) -> int:
         self._numbers[of] += 1
         return self._numbers[of]

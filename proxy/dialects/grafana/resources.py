@@ -30,7 +30,7 @@ _ACTS = re.compile(
 """What a segment begins with: `cancel`, `cancel-query`, `cancelQuery` as well, but not `canceled`. AWS's plugins take a
 GET for a POST."""
 
-_SQL = r"/(?:databases|schemas|tables|columns)"
+_SQL = r"/(?:schemas|tables|columns)"
 _AWS_SQL = r"/(?:regions|databases|schemas|tables|columns|catalogs|workgroups|workgroupEngineVersion|clusters)"
 _PROMETHEUS = r"/api/v1/(?:labels|series|format_query|query_exemplars|query_range|query|label/[^/%]+/values)"
 _MSEARCH = r"/_msearch"
@@ -44,14 +44,14 @@ _POSTS = {
     "graphite": r"/(?:events|metrics/find|metrics/expand|tags/autoComplete/(?:tags|values))",
     "grafana-athena-datasource": _AWS_SQL,
     "grafana-redshift-datasource": _AWS_SQL,
-    "grafana-timestream-datasource": r"/(?:databases|tables|measures|dimensions)",
-    "grafana-bigquery-datasource": r"/(?:projects|datasets|dataset/tables|dataset/table/(?:schema|columns))",
+    "grafana-bigquery-datasource": r"/(?:projects|datasets|dataset/tables|dataset/table/schema)",
     "grafana-azure-monitor-datasource": r"/resourcegraph/providers/Microsoft\.ResourceGraph/resources",
-    "grafana-azure-data-explorer-datasource": r"/(?:databases|schema|clusters)",
+    "grafana-azure-data-explorer-datasource": r"/(?:databases|schema)",
     "grafana-snowflake-datasource": _SQL,
     "grafana-databricks-datasource": _SQL,
 }
-"""Paths that only read, of the plugins whose source (or that of the library under it) was read."""
+"""Paths that only read: so say the plugins' sources, for Snowflake and Databricks that of the library under them (sqlds),
+for Azure's resource graph its API."""
 _READING_POSTS = {source_type: re.compile(paths) for source_type, paths in _POSTS.items()}
 
 _ORDERED = frozenset({"elasticsearch", "grafana-opensearch-datasource"})

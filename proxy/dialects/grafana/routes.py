@@ -88,7 +88,10 @@ class CachingApi:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """If it succeeds, a data source or who may query it is no longer what it was. None: the path does not say which."""
+    """If it succeeds, a data source or who may query it is no longer what it was: what is known of callers is old, too.
+
+    None: the path does not say which data source.
+    """
 
     ref: Ref | None = None
 
@@ -133,7 +136,8 @@ Meaning = (
 )
 
 _UID = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,40}"
-"""Grafana makes uids of letters, digits, "-" and "_"; its older versions took any text, of which a dot is common."""
+"""Letters, digits, "-" and "_", says Grafana, and holds to it since version 12; before, any text was taken, of which a dot
+is common."""
 _ID = r"[1-9][0-9]{0,17}"
 """One spelling of each, though Grafana's ParseInt takes "+5" and "05" too."""
 _SEGMENT = r"[^/]+"

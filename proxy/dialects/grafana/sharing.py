@@ -34,14 +34,14 @@ _SMELLS = re.compile(
 _STATIC = frozenset({"usingImpersonation", "serviceAccountToImpersonate"})
 """Google's plugins: one service account acts as another, whoever asks."""
 
-_KIND = re.compile(r"auth|type|method|mode|source|credential|identity|grant|flow", re.IGNORECASE)
+_KIND = re.compile(r"auth|type|method|mode|(?<!data)source|credential|identity|grant|flow", re.IGNORECASE)
 """Names of settings that choose a way to authenticate, among others."""
 
 _PASSES_OAUTH = re.compile(r"pass.?thr|forward.?o?auth|oauth.?pt(?![a-z])|oauth.?forward", re.IGNORECASE)
 _BY_USER = re.compile(
     _PASSES_OAUTH.pattern
     + r"|forward|impersonat|current.?user|on.?behalf|obo(?![a-z])|per.?user|user.?(?:token|identity|auth|oauth)|delegat"
-    r"|token.?exchange|federat|sso(?![a-z])|browser|authorization.?code|oauth2?.?user|^others$",
+    r"|token.?exchange|federat|(?<![a-z])sso(?![a-z])|browser|authorization.?code|oauth2?.?user|^others$",
     re.IGNORECASE,
 )
 """Values of such settings that mean the user's own identity."""

@@ -12,7 +12,7 @@ SHARED: list[tuple[str, dict[str, Any]]] = [
     (
         "prometheus",
         {
-            "exemplarTraceIdDestinations": [{"name": "traceID", "datasourceUid": "tempo"}],
+            "exemplarTraceIdDestinations": [{"name": "traceID", "datasourceUid": "ab1sso9-forward"}],
             "incrementalQuerying": True,
             "alertmanagerUid": "am",
             "customQueryParameters": "max_source_resolution=5m&dedup=true",
@@ -241,6 +241,7 @@ NONE: list[tuple[str, dict[str, Any]]] = [
     ("some-plugin", {"oauth_flow": "authorization_code"}),
     ("some-plugin", {"cookies": ["a"]}),
     ("some-plugin", {"authType": "oauth2-user"}),
+    ("some-plugin", {"identitySource": "Grafana SSO"}),
     ("prometheus", {"customQueryParameters": "user=${__user.login}"}),
     ("yesoreyeram-infinity-datasource", {"global_queries": [{"url": "https://a/$__user/b"}]}),
     ("some-plugin", {"headers": [{"name": "X-Grafana-User"}]}),

@@ -71,7 +71,7 @@ class Front:
         self._config = config
         self._book = book
         self._pipeline = pipeline
-        self.sources = FrontSources.of(config, upstream)
+        self.sources = FrontSources(config, upstream)
         self.callers = Callers(asking, monotonic, seconds=seconds)
         self.directory = Directory(asking, monotonic, token=config.grafana.token, met=self._met)
         self._units = Units(store=store, pipeline=pipeline, metrics=metrics)

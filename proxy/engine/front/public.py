@@ -11,7 +11,6 @@ from functools import partial
 from ...config.schema import Config
 from ...core import paths
 from ...core.codings import accepts_gzip
-from ...core.headers import sort_headers
 from ...core.key import Scope, source_fingerprint
 from ...core.model import Call, Kind, Pairs, Pass, Reason
 from ...dialects.grafana import public
@@ -20,7 +19,7 @@ from ...dialects.grafana.routes import PublicQuery
 from ...dialects.media_types import JSON, media_type
 from ...settings.book import Book
 from ...settings.model import SourceSettings, is_of_grafana
-from ..exchange import Incoming, Reply
+from ..exchange import Reply
 from ..pipeline import Pipeline
 from ..plan import Lookup
 from ..terms import Term, Terms
@@ -72,7 +71,7 @@ class PublicDashboards:
         settings = self._settings(fact.value, called.panel_id)
         if isinstance(settings, Reason):
             return settings
-        lookup = self._lookup(incoming, called, query, fact.value, settings, body)
+        lookup = self._lookup(visit, called, query, fact.value, settings, body)
         if lookup.ttl_ms <= 0:
             return Reason.TTL_ZERO
         reply = await self._pipeline.look_up(self._sources.public(settings[0].uid), lookup)
@@ -102,16 +101,17 @@ class PublicDashboards:
 
     def _lookup(
         self,
-        incoming: Incoming,
+        visit: Visit,
         called: PublicQuery,
         query: PanelQuery,
         dashboard: PublicDashboard,
         settings: Sequence[SourceSettings],
         body: bytes,
     ) -> Lookup:
+        incoming = visit.incoming
         terms = Terms(terms=tuple(Term(each.uid, each.generation, query.panel_ttl_ms) for each in settings))
         call = Call(kind=Kind.QUERY, parts=query.parts, judge=public.judge)
-        told = sort_headers(incoming.headers, self._sources.rules)
+        told = visit.told
         states = [text for each in settings for text in (each.uid, each.generation)]
         return Lookup(
             call=call,

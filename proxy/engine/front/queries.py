@@ -11,7 +11,7 @@ from functools import partial
 from ...config.schema import Config
 from ...core import paths
 from ...core.codings import accepts_gzip
-from ...core.headers import sort_headers
+from ...core.headers import Sorted
 from ...core.key import Scope, source_fingerprint
 from ...core.model import Answer, Call, Kind, Pairs, Pass, Reason
 from ...dialects import accept, form
@@ -28,7 +28,7 @@ from ..plan import Lookup
 from ..source import SourceRuntime
 from ..terms import Term, Terms
 from .directory import DataSource
-from .sources import FrontSources
+from .sources import FrontSources, names_the_user
 from .units import Asked, Units
 from .visit import Visit
 
@@ -73,6 +73,8 @@ class QueryCalls:
         )
         if isinstance(request, Pass):
             return request.reason
+        if any(names_the_user(unit.parts) for unit in request.units):
+            return Reason.PER_USER
         refs = _refs(request, called.source)
         if isinstance(refs, Reason):
             return refs
@@ -82,21 +84,22 @@ class QueryCalls:
         sources = dict(zip(refs, admitted.sources, strict=True))
         if any(named.id and named.id != source.id for named, source in sources.items()):
             return Reason.SOURCE  # which of the two counts depends on the version of Grafana
-        return await self.look_up(incoming, request, sources, admitted.identity)
+        return await self._look_up(visit, request, sources, admitted.identity)
 
-    async def look_up(
-        self, incoming: Incoming, request: QueryRequest, sources: Mapping[SourceRef, DataSource], identity: Pairs
+    async def _look_up(
+        self, visit: Visit, request: QueryRequest, sources: Mapping[SourceRef, DataSource], identity: Pairs
     ) -> Reply | Reason:
         """For a caller who may query all of the sources."""
         terms = self._terms(request, sources)
         if isinstance(terms, Reason):
             return terms
-        extra = form.canonical(form.parse(incoming.query) or (), noise=_NOISE)
-        if isinstance(extra, Pass) or accept.accept_class(incoming.headers) != accept.JSON:
+        extra = form.canonical(form.parse(visit.incoming.query) or (), noise=_NOISE)
+        if isinstance(extra, Pass) or accept.accept_class(visit.incoming.headers) != accept.JSON:
             return Reason.PARAMETER
         making = _Making(
             front=self._sources,
-            incoming=incoming,
+            incoming=visit.incoming,
+            told=visit.told,
             request=request,
             sources=sources,
             identity=identity,
@@ -140,6 +143,7 @@ class _Making:
 
     front: FrontSources
     incoming: Incoming
+    told: Sorted
     request: QueryRequest
     sources: Mapping[SourceRef, DataSource]
     identity: Pairs
@@ -158,7 +162,6 @@ class _Making:
         sources = self._asked(units)
         runtime = self.front.asked_for_queries(sources, self.identity)
         generations = [self.snapshot.sources[source.key].generation for source in sources]
-        told = sort_headers(self.incoming.headers, runtime.rules)
         ref_ids = [(query.ref_id, query.hidden) for unit in units for query in unit.queries]
         call = Call(
             kind=Kind.QUERY,
@@ -173,7 +176,7 @@ class _Making:
                 generation=generations[0],
                 fingerprint=source_fingerprint(runtime.fingerprint.hex(), *generations),
                 canonical_path=paths.canonical(self.incoming.path),
-                identity=(*runtime.identity, *told.identity),
+                identity=(*runtime.identity, *self.told.identity),
             ),
             terms=self.terms,
             ttl_ms=self.terms.ttl_ms(self.snapshot, call) or 0,
@@ -181,15 +184,15 @@ class _Making:
             method=self.incoming.method,
             path=self.incoming.path,
             query=self.incoming.query,
-            forward=told.forward,
+            forward=self.told.forward,
             body=self.request.body_for(units),
         )
 
-    def _asked(self, units: Sequence[Unit]) -> list[DataSource]:
+    def _asked(self, units: Sequence[Unit]) -> tuple[DataSource, ...]:
         """Each once, by its key; for a part that asks none, those of the request."""
         asked = {query.source for unit in units for query in unit.queries if query.source is not None}
         found = {source.key: source for named, source in self.sources.items() if not asked or named in asked}
-        return [found[key] for key in sorted(found)]
+        return tuple(found[key] for key in sorted(found))
 
 
 def _judge(answer: Answer, *, ref_ids: Sequence[tuple[str, bool]]) -> Reason | None:

@@ -1,11 +1,10 @@
 """Grafana's data sources as the engine uses any source: a dialect, rules for headers, an upstream, which is Grafana."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 from re import Pattern
-from typing import Self
 
 from ...config.schema import Config, Source
 from ...core.headers import HeaderRules
@@ -28,6 +27,7 @@ _HIT_HEADERS: Pairs = (("Cache-Control", "no-store"), ("X-Content-Type-Options",
 _PROXIED_HIT_HEADERS: Pairs = (("Content-Security-Policy", "sandbox"), ("X-Content-Type-Options", "nosniff"))
 """As Grafana has them: what a data source sends through it may be a page, in Grafana's own origin (CVE-2022-21702)."""
 
+_REMEMBERED = 1024
 _ANY_PATH = re.compile(".*", re.DOTALL)
 
 
@@ -45,21 +45,15 @@ def grafana_source(config: Config) -> Source:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontSources:
     """Makes them; what is the same for all of them is made once. `grafana` is Grafana itself, for what is of none."""
 
-    config: Config
-    upstream: Upstream
-    limits: Limits
-    rules: HeaderRules
-    own_posts: Mapping[str, Sequence[Pattern[str]]]
-    grafana: SourceRuntime
-
-    @classmethod
-    def of(cls, config: Config, upstream: Upstream) -> Self:
-        grafana, limits = config.grafana, Limits.of(config)
-        rules = HeaderRules(
+    def __init__(self, config: Config, upstream: Upstream) -> None:
+        grafana = config.grafana
+        self.config = config
+        self.upstream = upstream
+        self.limits = Limits.of(config)
+        self.rules = HeaderRules(
             drop=frozenset(name.lower() for name in grafana.identity.drop),
             keep=headers.KEPT | {name.lower() for name in grafana.identity.keep},
             noise=headers.NOISE,
@@ -67,17 +61,22 @@ class FrontSources:
             carried=headers.CARRIED,
             keeps_host=True,
         )
-        itself = SourceRuntime(
+        self.grafana = SourceRuntime(
             config=grafana_source(config),
-            limits=limits,
+            limits=self.limits,
             dialect=OPAQUE,
-            rules=rules,
+            rules=self.rules,
             fingerprint=b"",
             upstream=upstream,
             deltas=False,
         )
-        patterns = {plugin: tuple(re.compile(each) for each in own) for plugin, own in grafana.cacheable_posts.items()}
-        return cls(config=config, upstream=upstream, limits=limits, rules=rules, own_posts=patterns, grafana=itself)
+        self._own_posts = {
+            plugin: tuple(re.compile(each) for each in own) for plugin, own in grafana.cacheable_posts.items()
+        }
+        # Every hit needs one, and there are few: of a data source's states, the present one.
+        self.asked_for_queries = lru_cache(maxsize=_REMEMBERED)(self._asked_for_queries)
+        self.asked_for_resources = lru_cache(maxsize=_REMEMBERED)(self._asked_for_resources)
+        self.proxied = lru_cache(maxsize=_REMEMBERED)(self._proxied)
 
     def described(self, source: DataSource) -> Source:
         """As the settings know it."""
@@ -93,9 +92,11 @@ class FrontSources:
             delta=grafana.delta,
         )
 
-    def asked_for_queries(self, sources: Sequence[DataSource], identity: Pairs) -> SourceRuntime:
+    def _asked_for_queries(self, sources: tuple[DataSource, ...], identity: Pairs) -> SourceRuntime:
         """One for all of a request's: it is named after the first of them."""
-        return self._runtime(sources, identity, dialect=OPAQUE, hit_headers=_HIT_HEADERS, ignored=_MEANT_FOR_BROWSERS)
+        return self._runtime(
+            "queries", sources, identity, dialect=OPAQUE, hit_headers=_HIT_HEADERS, ignored=_MEANT_FOR_BROWSERS
+        )
 
     def public(self, uid: str) -> SourceRuntime:
         """A public dashboard's data source, of which nobody has said what it is."""
@@ -108,11 +109,12 @@ class FrontSources:
             ignored=_MEANT_FOR_BROWSERS,
         )
 
-    def asked_for_resources(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
-        read = partial(_read_resource, source_type=source.type, own=self.own_posts)
+    def _asked_for_resources(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
+        read = partial(_read_resource, source_type=source.type, own=self._own_posts)
         route = Route(name="resource", methods=frozenset(("GET", "POST")), path=_ANY_PATH, read=read)
         return self._runtime(
-            [source],
+            "resources",
+            (source,),
             identity,
             dialect=Dialect(name="grafana-resources", routes=(route,)),
             base_path=base_path,
@@ -120,11 +122,12 @@ class FrontSources:
             ignored=_MEANT_FOR_BROWSERS,
         )
 
-    def proxied(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
+    def _proxied(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
         """What it says of storing is the data source's own word; cookies are Grafana's, which lets no other pass."""
         dialect = dialect_for(source.type)
         return self._runtime(
-            [source],
+            "proxied",
+            (source,),
             identity,
             dialect=dialect,
             base_path=base_path,
@@ -135,7 +138,8 @@ class FrontSources:
 
     def _runtime(
         self,
-        sources: Sequence[DataSource],
+        way: str,
+        sources: tuple[DataSource, ...],
         identity: Pairs,
         *,
         dialect: Dialect,
@@ -149,7 +153,7 @@ class FrontSources:
             limits=self.limits,
             dialect=dialect,
             rules=self.rules,
-            fingerprint=self._fingerprint(sources),
+            fingerprint=self._fingerprint(way, sources),
             upstream=self.upstream,
             deltas=deltas,
             base_path=base_path,
@@ -159,11 +163,21 @@ class FrontSources:
             ignored=ignored,
         )
 
-    def _fingerprint(self, sources: Sequence[DataSource]) -> bytes:
-        """Their versions are in it: an edited data source has other answers."""
+    def _fingerprint(self, way: str, sources: tuple[DataSource, ...]) -> bytes:
+        """Their versions are in it: an edited data source has other answers. So is the way they are asked: a plugin and
+        what it asks may have the same paths.
+        """
         states = [text for source in sources for text in (source.key, str(source.id), source.type, source.version)]
-        return source_fingerprint(GRAFANA, self.config.grafana.url, *states)
+        return source_fingerprint(GRAFANA, way, self.config.grafana.url, *states)
 
 
 def _read_resource(request: Request, *, source_type: str, own: Mapping[str, Sequence[Pattern[str]]]) -> Call | Pass:
-    return resources.read(request, source_type, own)
+    read = resources.read(request, source_type, own)
+    if isinstance(read, Call) and names_the_user((request.path.encode(), *read.parts)):
+        return Pass(reason=Reason.PER_USER)
+    return read
+
+
+def names_the_user(parts: Iterable[bytes]) -> bool:
+    """Whether a plugin might put the user in: Infinity and others expand `${__user.login}` and its like on the server."""
+    return any(b"__user" in part for part in parts)

@@ -35,7 +35,8 @@ class Visit:
             for name in (*sorted(rules.carried), "user-agent")
             for value in incoming.headers.getall(name, ())
         )
-        self.credentials = Credentials.of(sort_headers(incoming.headers, rules), carried)
+        self.told = sort_headers(incoming.headers, rules)
+        self.credentials = Credentials.of(self.told, carried)
         self._asking = asking
         self._callers = callers
         self._directory = directory

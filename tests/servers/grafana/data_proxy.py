@@ -8,6 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from .cookie_header import kept
 from .datasources_api import find
 from .errors import failure
 from .model import Caller, DataSource
@@ -68,6 +69,7 @@ async def _forwarded(request: web.Request, caller: Caller, source: DataSource, t
             headers=_request_headers(request, caller, source),
             data=request.content if request.body_exists else None,
             allow_redirects=False,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
         ) as answer:
             if answer.status == 401:
                 return web.Response(status=400, text="Authentication to data source failed")
@@ -89,9 +91,8 @@ def _request_headers(request: web.Request, caller: Caller, source: DataSource) -
     headers["X-Grafana-Referer"] = request.headers.get("Referer", "")
     before = request.headers.get("X-Forwarded-For")
     headers["X-Forwarded-For"] = f"{before}, {request.remote}" if before else str(request.remote)
-    kept = source.json_data.get("keepCookies") or []
-    if cookies := sorted(f"{name}={value}" for name, value in request.cookies.items() if name in kept):
-        headers["Cookie"] = "; ".join(cookies)
+    if cookies := kept(request, source.json_data.get("keepCookies") or []):
+        headers["Cookie"] = cookies
     if source.json_data.get("oauthPassThru"):
         headers["Authorization"] = f"Bearer oauth-of-{caller.login}"
     if request.body_exists and (length := request.headers.get("Content-Length")):

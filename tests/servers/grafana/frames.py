@@ -7,8 +7,9 @@ Fields of a query that are for the tests: `fail` (its message; `failStatus`), `c
 import hashlib
 from typing import Any
 
-from multidict import CIMultiDictProxy
+from aiohttp import web
 
+from .cookie_header import kept
 from .go_time import epoch_ms
 from .model import Caller, DataSource
 from .query_request import Query
@@ -28,32 +29,32 @@ _HEADERS = (
 )
 
 
-async def execute(world: World, caller: Caller, query: Query, headers: CIMultiDictProxy[str]) -> dict[str, Any]:
+async def execute(world: World, caller: Caller, query: Query, request: web.Request) -> dict[str, Any]:
     """The result of one refId; one execution more on its counter, whatever comes of it."""
     source = query.source
     assert source is not None
     key = f"{source.org_id}/{source.uid}/{query.ref_id}"
     world.executions[key] += 1
-    result = _result(world, caller, query, source, world.executions[key], headers)
+    result = _result(world, caller, query, source, world.executions[key], request)
     async with world.behind(str(query.model.get("gate", ""))):
         return result
 
 
 def _result(
-    world: World, caller: Caller, query: Query, source: DataSource, execution: int, headers: CIMultiDictProxy[str]
+    world: World, caller: Caller, query: Query, source: DataSource, execution: int, request: web.Request
 ) -> dict[str, Any]:
     model = query.model
     if message := model.get("fail"):
         return {"error": str(message), "errorSource": "downstream", "status": int(model.get("failStatus", 400))}
-    row = _row(world, caller, query, source, execution, headers)
+    row = _row(world, caller, query, source, execution, request)
     frames = [_frame(query, row, number) for number in range(int(model.get("series", 1)))]
     return {"status": 200, "frames": frames}
 
 
 def _row(
-    world: World, caller: Caller, query: Query, source: DataSource, execution: int, headers: CIMultiDictProxy[str]
+    world: World, caller: Caller, query: Query, source: DataSource, execution: int, request: web.Request
 ) -> dict[str, Any]:
-    seen = {name: headers[name] for name in _HEADERS if name in headers}
+    seen = {name: request.headers[name] for name in _HEADERS if name in request.headers}
     row = {
         "time": epoch_ms(query.from_, world.now_s),
         "execution": execution,
@@ -68,24 +69,22 @@ def _row(
         "maxDataPoints": int(query.model.get("maxDataPoints") or 100),
         "intervalMs": int(query.model.get("intervalMs") or 1000),
         "headers": " ".join(f"{name}={value}" for name, value in seen.items()),
-        "forwarded": _forwarded(caller, source, headers),
+        "forwarded": _forwarded(caller, source, request),
     }
     if kilobytes := int(query.model.get("kilobytes", 0)):
         row["pad"] = hashlib.sha256(f"{row}".encode()).hexdigest() * 16 * kilobytes
     return row
 
 
-def _forwarded(caller: Caller, source: DataSource, headers: CIMultiDictProxy[str]) -> str:
+def _forwarded(caller: Caller, source: DataSource, request: web.Request) -> str:
     """What of the caller's own identity goes to the source: the OAuth token, the ID token, cookies to keep."""
     settings, parts = source.json_data, []
     if settings.get("oauthPassThru"):
         parts.append(f"Authorization=Bearer oauth-of-{caller.login}")
     if settings.get("forwardGrafanaIdToken"):
         parts.append(f"X-Grafana-Id=id-of-{caller.login}")
-    kept = settings.get("keepCookies") or []
-    for pair in headers.get("Cookie", "").split("; "):
-        if pair.partition("=")[0] in kept:
-            parts.append(f"Cookie={pair}")
+    if cookies := kept(request, settings.get("keepCookies") or []):
+        parts.append(f"Cookie={cookies}")
     return " ".join(parts)
 
 

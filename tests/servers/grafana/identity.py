@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from aiohttp import web
 
 from . import sessions
+from .cookie_header import cookie
 from .errors import Failure, unauthorized
 from .model import Caller, Session, User
 from .world import World
@@ -37,7 +38,7 @@ def _attempts(world: World, request: web.Request) -> Iterator[Callable[[], Calle
         yield lambda: _by_token(world, credentials)
     elif scheme == "Basic":
         yield lambda: _by_password(world, credentials, _wanted_org(request))
-    if token := request.cookies.get(sessions.COOKIE):
+    if token := cookie(request, sessions.COOKIE):
         yield lambda: _by_session(world, token, _wanted_org(request))
     if world.flags.anonymous_org:
         yield lambda: _anonymous(world)

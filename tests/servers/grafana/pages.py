@@ -54,6 +54,8 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
         return answer(settings(world, caller))
 
     async def bootdata(request: web.Request) -> web.StreamResponse:
+        if world.flags.edition == "legacy":
+            raise web.HTTPNotFound
         caller = _caller(world, request)
         told = {
             "user": current_user(world, caller),
@@ -74,10 +76,9 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
         return web.FileResponse(path, headers={"Cache-Control": f"public, max-age={seconds}"})
 
     pages = ("/", "/d/{uid}", "/d/{uid}/{slug}", "/explore", "/dashboards", "/connections/datasources", "/profile")
-    boot = [] if world.flags.edition == "legacy" else [web.get(f"{prefix}/bootdata", bootdata)]
     return [
         *(web.get(f"{prefix}{path}", page) for path in pages),
-        *boot,
+        web.get(f"{prefix}/bootdata", bootdata),
         web.get(f"{prefix}/login", login),
         web.get(f"{prefix}/api/frontend/settings", signed_in(world, frontend_settings)),
         web.get(f"{prefix}/api/frontend/settings/", signed_in(world, frontend_settings)),

@@ -20,6 +20,7 @@ from . import (
     sessions,
     users_api,
 )
+from .cookie_header import cookie
 from .defaults import default_world
 from .errors import Failure
 from .identity import authenticate
@@ -56,7 +57,7 @@ def application(world: World) -> web.Application:
         except Failure as error:
             return _refused(world, request, error)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-            return refusal({"message": "Not found"}, 404)
+            return _not_found(world, request)
 
     app = web.Application(middlewares=[around], client_max_size=_MAX_BODY_BYTES)
     app.add_routes(control.routes(world))
@@ -88,10 +89,16 @@ def _refused(world: World, request: web.Request, error: Failure) -> web.StreamRe
     return redirect(f"{prefix}/login", cookies=(cookie,))
 
 
+def _not_found(world: World, request: web.Request) -> web.Response:
+    if _is_api(request, world.flags.sub_path):
+        return refusal({"message": "Not found"}, 404)
+    return web.Response(status=404, text="<!doctype html>\n<title>Page not found</title>\n", content_type="text/html")
+
+
 def _cross_site(request: web.Request) -> web.Response | None:
     """The host of `Origin` is that of `Host`, ports aside, where a login cookie comes with what may change something."""
     origin = request.headers.get("Origin")
-    if request.method in ("HEAD", "OPTIONS", "TRACE") or not origin or sessions.COOKIE not in request.cookies:
+    if request.method in ("HEAD", "OPTIONS", "TRACE") or not origin or not cookie(request, sessions.COOKIE):
         return None
     if URL(origin).host == URL(f"http://{request.host}").host:
         return None
@@ -111,9 +118,7 @@ def _switched_org(world: World, request: web.Request) -> web.Response | None:
         return None
     user = world.users.get(caller.id)
     if user is None or int(wanted) not in user.roles:
-        if _is_api(request, world.flags.sub_path):
-            return refusal({"message": "Not found"}, 404)
-        return web.Response(status=404, text="Not found\n")
+        return _not_found(world, request)
     user.org_id = int(wanted)
     return redirect(request.raw_path)
 

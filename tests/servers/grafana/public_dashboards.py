@@ -41,9 +41,7 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
             login="public",
         )
         queries = parse(world, viewer, _request_of(dashboard, int(panel), body), time_in_query=False, checked=False)
-        return query_answer(
-            await run(world, viewer, queries, request.headers), 207 if world.flags.multi_status else 400
-        )
+        return query_answer(await run(world, viewer, queries, request), 207 if world.flags.multi_status else 400)
 
     async def annotations(request: web.Request) -> web.StreamResponse:
         _dashboard(world, request)

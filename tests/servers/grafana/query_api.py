@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from aiohttp import web
-from multidict import CIMultiDictProxy
 
 from . import expressions
 from .errors import Failure, failure
@@ -21,7 +20,7 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
         require(world, caller, QUERY)
         body = await json_body(request)
         queries = parse(world, caller, body, time_in_query=request.headers.get("X-Query-V2") == "true")
-        results = await run(world, caller, queries, request.headers)
+        results = await run(world, caller, queries, request)
         return query_answer(results, 207 if world.flags.multi_status else 400)
 
     async def service(request: web.Request) -> web.StreamResponse:
@@ -39,15 +38,13 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
     ]
 
 
-async def run(
-    world: World, caller: Caller, queries: list[Query], headers: CIMultiDictProxy[str]
-) -> dict[str, dict[str, Any]]:
+async def run(world: World, caller: Caller, queries: list[Query], request: web.Request) -> dict[str, dict[str, Any]]:
     """The sources first, one after the other, then the expressions; hidden refIds of a request with expressions go."""
     calculated = expressions.in_order(queries)
     results = {}
     for query in queries:
         if query.source is not None:
-            results[query.ref_id] = await execute(world, caller, query, headers)
+            results[query.ref_id] = await execute(world, caller, query, request)
     for query in calculated:
         results[query.ref_id] = expressions.evaluate(query, results)
     hidden = {query.ref_id for query in queries if calculated and query.model.get("hide") is True}
@@ -83,7 +80,7 @@ async def _service(world: World, request: web.Request, uid: str) -> web.StreamRe
         queries = parse(world, caller, body, time_in_query=True)
     except Failure as error:
         return status_object(error)
-    return query_answer(await run(world, caller, queries, request.headers), 207)
+    return query_answer(await run(world, caller, queries, request), 207)
 
 
 def _serves(group: str, uid: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from .cookie_header import kept
 from .datasources_api import find
 from .errors import Failure, failure
 from .model import Caller, DataSource
@@ -65,16 +66,11 @@ async def _called(world: World, request: web.Request, caller: Caller, source: Da
         "query": request.rel_url.raw_query_string,
         "body": (await request.read()).decode(),
         "accept": request.headers.get("Accept", ""),
-        "cookies": _kept_cookies(request, source),
+        "cookies": kept(request, source.json_data.get("keepCookies") or []),
         "pad": "x" * (1024 * int(request.query.get("kilobytes", "0"))),
     }
     async with world.behind(request.query.get("gate", "")):
         return await _answer(request, path, told)
-
-
-def _kept_cookies(request: web.Request, source: DataSource) -> str:
-    kept = source.json_data.get("keepCookies") or []
-    return "; ".join(f"{name}={value}" for name, value in request.cookies.items() if name in kept)
 
 
 async def _answer(request: web.Request, path: str, told: dict[str, Any]) -> web.StreamResponse:

@@ -29,6 +29,8 @@ def test_a_login_a_panel_a_rotation_a_logout(page: Page, sub_path: str) -> None:
         page.fill("[name=password]", "secret")
         page.click("button")
         expect(page.locator("#user")).to_have_text("viewer in Main Org.")
+        expect(page.locator("#x-cache")).to_have_text("none")  # the login led back to the panel
+        grafana.forget()
         page.goto(f"{grafana.url}/d/panel?expr=mine&from=1000&to=2000")
         expect(page.locator("#x-cache")).to_have_text("none")
         expect(page.locator("#answer")).to_contain_text('"mine"')

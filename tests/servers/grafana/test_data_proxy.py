@@ -1,10 +1,13 @@
 """What reaches the source by the data source proxy, and what comes back."""
 
+import gzip
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers.counting import Counting
+from tests.servers.prometheus import END_S, Prometheus
 
 from .server import Grafana, basic, cookie
 
@@ -17,7 +20,7 @@ def counting() -> Iterator[Counting]:
 
 @pytest.fixture
 def proxying(grafana: Grafana, counting: Counting) -> Grafana:
-    """`prom` is the counting source; `cookies` is this Grafana's own echo."""
+    """`prom` is the counting source."""
     grafana.provision("prom", url=counting.url)
     return grafana
 
@@ -42,6 +45,17 @@ def test_what_is_refused(proxying: Grafana) -> None:
         assert (path, proxying.ask(method, path, headers=basic(login)).status) == (path, status)
     assert proxying.ask("GET", f"{root}/x").status == 401
     assert proxying.proxied("prom") == 0
+
+
+def test_a_real_prometheus_answers_through_it(grafana: Grafana, prometheus: Prometheus) -> None:
+    grafana.provision("prom", url=prometheus.url)
+    root, end = "/api/datasources/proxy/uid/prom/api/v1", END_S
+    by_get = grafana.ask("GET", f"{root}/query?query=up&time={end}", headers=basic("viewer"))
+    form = basic("viewer") | {"Content-Type": "application/x-www-form-urlencoded", "Accept-Encoding": "gzip"}
+    by_post = grafana.ask("POST", f"{root}/query", headers=form, body=f"query=up&time={end}".encode())
+    assert by_post.header("Content-Encoding") == "gzip"
+    assert json.loads(gzip.decompress(by_post.body)) == by_get.json
+    assert len(by_get.json["data"]["result"]) == 3
 
 
 def test_a_source_that_is_not_there_is_a_502(grafana: Grafana) -> None:

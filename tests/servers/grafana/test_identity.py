@@ -81,9 +81,17 @@ def test_anonymous_takes_over_where_credentials_fail(headers: dict[str, str]) ->
     with Grafana(anonymous_org=2) as server:
         reply = server.ask("GET", "/api/org", headers=headers)
         assert (reply.status, reply.json["id"]) == (200, 2)
+        assert server.ask("GET", "/api/user", headers=headers).status == 401
         server.set_flags(rotation="old")
         refused = "Authorization" in headers
         assert server.ask("GET", "/api/org", headers=headers).status == (401 if refused else 200)
+
+
+def test_of_two_cookies_the_first_counts(server: Grafana) -> None:
+    viewer, editor = server.log_in("viewer"), server.log_in("editor")
+    both = {"Cookie": f'x=1; grafana_session={editor}; grafana_session="{viewer}"'}
+    assert server.ask("GET", "/api/user", headers=both).json["login"] == "editor"
+    assert server.ask("GET", "/api/user", headers={"Cookie": f'grafana_session="{viewer}"'}).json["login"] == "viewer"
 
 
 def test_the_current_org_is_switched(server: Grafana) -> None:

@@ -46,6 +46,9 @@ def test_who_is_not_signed_in_goes_to_the_login(grafana: Grafana) -> None:
     assert (page.status, page.header("Location")) == (302, "/login")
     assert page.cookies == {"redirect_to": "%2Fd%2Fpanel%3Ffrom%3D1"}
     login = grafana.ask("GET", "/login")
+    given = {"user": "viewer", "password": "secret"}
+    back = grafana.ask("POST", "/login", body=given, headers={"Cookie": "redirect_to=%2Fd%2Fpanel%3Ffrom%3D1"})
+    assert (back.json["redirectUrl"], back.cookies["redirect_to"]) == ("/d/panel?from=1", "")
     assert boot_data(login.body.decode())["user"]["isSignedIn"] is False
     assert boot_data(login.body.decode())["settings"]["datasources"] == {}
     again = grafana.ask("GET", "/login", headers=cookie(grafana.log_in("viewer")))
@@ -71,6 +74,13 @@ def test_files_have_etags_ranges_and_a_year(grafana: Grafana) -> None:
     assert grafana.ask("HEAD", path).header("Content-Length") == str(len(whole.body))
     assert grafana.ask("GET", "/public/../server.py").status == 404
     assert grafana.ask("GET", "/public/%2e%2e/server.py").status == 404
+
+
+def test_what_is_no_page_says_so_in_its_language(grafana: Grafana) -> None:
+    assert grafana.ask("GET", "/nothing").header("Content-Type") == "text/html; charset=utf-8"
+    api = grafana.ask("GET", "/api/nothing")
+    assert (api.status, api.json) == (404, {"message": "Not found"})
+    assert grafana.ask("DELETE", "/api/org").status == 404
 
 
 @pytest.fixture(scope="module")

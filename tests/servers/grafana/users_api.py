@@ -1,10 +1,12 @@
 """Login, logout, rotation, and what the caller is told about itself."""
 
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from . import sessions
+from .cookie_header import cookie
 from .errors import Failure, failure, unauthorized
 from .identity import user_of
 from .model import Caller, Session
@@ -20,8 +22,12 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
             raise failure(400, "bad login data")
         user = user_of(world, str(body.get("user")), str(body.get("password")))
         session = sessions.begin(world, user.id)
-        told = {"message": "Logged in", "redirectUrl": f"{world.flags.sub_path}/"}
-        return answer(told, cookies=sessions.cookies(world, session))
+        wanted = _local(unquote(cookie(request, "redirect_to")), world.flags.sub_path)
+        told = {"message": "Logged in", "redirectUrl": wanted or f"{world.flags.sub_path}/"}
+        done = (
+            (f"redirect_to=; Path={world.flags.sub_path or '/'}; Max-Age=0; HttpOnly; SameSite=Lax",) if wanted else ()
+        )
+        return answer(told, cookies=(*sessions.cookies(world, session), *done))
 
     async def logout(request: web.Request) -> web.StreamResponse:
         _end_session(world, request)
@@ -39,9 +45,8 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
             session = _rotated(world, request)
         except Failure:
             return redirect(f"{world.flags.sub_path}/login", cookies=sessions.no_cookies(world))
-        target = request.query.get("redirectTo", "/")
-        local = target if target.startswith("/") and not target.startswith("//") else "/"
-        return redirect(f"{world.flags.sub_path}{local}", cookies=sessions.cookies(world, session))
+        target = _local(request.query.get("redirectTo", ""), "") or "/"
+        return redirect(f"{world.flags.sub_path}{target}", cookies=sessions.cookies(world, session))
 
     async def own_permissions(_: web.Request, caller: Caller) -> web.StreamResponse:
         _refuse_legacy(world)
@@ -52,6 +57,7 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
         return answer(dict.fromkeys(permissions_of(world, caller), True))
 
     async def user(_: web.Request, caller: Caller) -> web.StreamResponse:
+        _refuse_anonymous(world, caller)
         if caller.kind != "user":
             raise failure(404, "user not found")
         return answer(_profile(caller))
@@ -61,12 +67,14 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
         return answer({"id": caller.org_id, "name": caller.org_name, "address": _ADDRESS})
 
     async def own_orgs(_: web.Request, caller: Caller) -> web.StreamResponse:
+        _refuse_anonymous(world, caller)
         roles = world.users[caller.id].roles if caller.kind == "user" else {}
         return answer(
             [{"orgId": org_id, "name": world.orgs[org_id], "role": roles[org_id]} for org_id in sorted(roles)]
         )
 
     async def use_org(request: web.Request, caller: Caller) -> web.StreamResponse:
+        _refuse_anonymous(world, caller)
         org_id = request.match_info["org"]
         if caller.kind != "user" or int(org_id) not in world.users[caller.id].roles:
             raise failure(401, "Not a valid organization")
@@ -98,6 +106,16 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
 _ADDRESS = {"address1": "", "address2": "", "city": "", "zipCode": "", "state": "", "country": ""}
 
 
+def _local(target: str, sub_path: str) -> str:
+    """Where one may be sent: a path of this server; else empty."""
+    return target if target.startswith(f"{sub_path}/") and not target.startswith(("//", "/\\")) else ""
+
+
+def _refuse_anonymous(world: World, caller: Caller) -> None:
+    if caller.kind == "anonymous":
+        raise unauthorized(world.flags.rotation, "auth.unauthorized")
+
+
 def _refuse_legacy(world: World) -> None:
     if world.flags.edition == "legacy":
         raise failure(404, "Not found")
@@ -123,7 +141,7 @@ def _profile(caller: Caller) -> dict[str, Any]:
 def _rotated(world: World, request: web.Request) -> Session:
     if world.flags.rotation == "old":
         raise failure(404, "Not found")
-    token = request.cookies.get(sessions.COOKIE)
+    token = cookie(request, sessions.COOKIE)
     if not token:
         raise unauthorized("new", "auth.unauthorized")
     session = sessions.look_up(world, token)
@@ -133,7 +151,7 @@ def _rotated(world: World, request: web.Request) -> Session:
 
 def _end_session(world: World, request: web.Request) -> None:
     try:
-        session = sessions.look_up(world, request.cookies.get(sessions.COOKIE, ""))
+        session = sessions.look_up(world, cookie(request, sessions.COOKIE))
     except Failure:
         return
     del world.sessions[session.id]

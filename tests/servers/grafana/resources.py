@@ -83,8 +83,9 @@ async def _answer(request: web.Request, path: str, told: dict[str, Any]) -> web.
         case "text":
             return web.Response(body=body, headers=sandboxed | {"Content-Type": "text/plain; charset=utf-8"})
         case "cookie":
-            # What the plugin sets is dropped; its other headers pass.
-            return web.Response(body=body, headers=sandboxed | {"X-Plugin": "1", "Cache-Control": "max-age=60"})
+            plugins = {"X-Plugin": "1", "Cache-Control": "max-age=60", "Set-Cookie": "plugin=1"}
+            passed_on = {name: value for name, value in plugins.items() if name != "Set-Cookie"}
+            return web.Response(body=body, headers=sandboxed | passed_on)
         case "chunks":
             response = web.StreamResponse(headers=sandboxed)
             await response.prepare(request)

@@ -109,6 +109,17 @@ def test_a_token_dies_with_the_rotation_of_its_successor(old: Grafana) -> None:
     assert [who(old, token).status for token in (first, second, third)] == [401, 200, 200]
 
 
+def test_the_previous_token_used_a_minute_later_hastens_the_next_rotation(old: Grafana) -> None:
+    first = log_in(old)
+    assert who(old, first).status == 200
+    old.turn_clock(_INTERVAL_S)
+    second = who(old, first).cookies["grafana_session"]
+    assert who(old, second).cookies == {}
+    assert who(old, first).cookies == {}
+    old.turn_clock(61)
+    assert list(who(old, first).cookies) == ["grafana_session"]
+
+
 @pytest.mark.parametrize("manner", ["old", "new"])
 def test_a_session_left_alone_for_a_week_has_expired(manner: str) -> None:
     with Grafana(rotation=manner) as server:

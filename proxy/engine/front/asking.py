@@ -31,12 +31,15 @@ class Told:
 
     def json(self) -> object:
         """The body of a 200; None for any other, and for what is no JSON."""
-        if self.status != 200:
-            return None
         try:
-            return msgspec.json.decode(self.body)
+            return msgspec.json.decode(self.body) if self.status == 200 else None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a `json` of None is the null that was said."""
+        return self.json() is not None or (self.status == 200 and self.body.strip() == b"null")
 
 
 class Asking:

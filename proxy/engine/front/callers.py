@@ -94,7 +94,7 @@ class Callers:
             return Fact(None, cookies)
         if granted.status == 404:
             return Fact(Caller(org_id=org_id, scopes=None), cookies)
-        scopes = permissions.parse(granted.json()) if granted.status == 200 else None
+        scopes = permissions.parse(granted.json()) if granted.is_json else None
         if scopes is None:
             return Fact(None, cookies)
         if scopes.keys() & {permissions.CACHING_READ, permissions.CACHING_WRITE}:

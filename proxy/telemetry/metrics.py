@@ -84,6 +84,12 @@ class Metrics:
         self._upstream_errors = counter("upstream_errors_total", "Failed fetches.", "datasource_uid", "kind")
         self._store_errors = counter("store_errors_total", "Failed calls of the cache's store.", "operation", "kind")
         self._settings_errors = counter("settings_errors_total", "Failures of the settings' store.", "kind")
+        self._asked_grafana = counter(
+            "grafana_questions_total",
+            "Our own questions to Grafana: who a caller is, what a data source or a public dashboard is.",
+            *("about", "result"),
+        )
+        self._passed = counter("grafana_passed_total", "Requests that passed to Grafana, by its answer.", "status")
         self._reloads = counter("config_reloads_total", "Reloads of the configuration.", "result")
         for result in ("ok", "failed"):  # at 0 from the start: an increase is seen only between two samples
             self._reloads.labels(result)
@@ -183,6 +189,13 @@ class Metrics:
 
     def unfit(self, *, uid: str, flaw: Flaw) -> None:
         self._unfit.labels(uid, flaw).inc()
+
+    def asked_grafana(self, *, about: str, answered: bool) -> None:
+        self._asked_grafana.labels(about, "answered" if answered else "failed").inc()
+
+    def passed(self, *, status: int) -> None:
+        """Grafana answered what is not the cache's; `status` is told by its class: 2xx."""
+        self._passed.labels(f"{status // 100}xx").inc()
 
     def store_failed(self, *, operation: str, kind: str) -> None:
         self._store_errors.labels(operation, kind).inc()

@@ -103,6 +103,7 @@ class FrontHandler:
         if self._pages is not None and self._pages.may_be_filled(found):
             return await self._page(client, incoming, outgoing, self._pages)
         response = await self.upstream.fetch(replace(outgoing, body=incoming.stream()))
+        self._metrics.passed(status=response.status)
         if self._engine is not None:
             try:
                 await self._engine.passed(incoming, response.status, response.headers)
@@ -116,6 +117,7 @@ class FrontHandler:
     ) -> web.StreamResponse:
         asked = replace(outgoing, headers=pages.asked_plainly(outgoing.headers))
         response = await self.upstream.fetch(asked)
+        self._metrics.passed(status=response.status)
         try:
             if self._engine is not None:
                 await self._engine.passed(incoming, response.status, response.headers)

@@ -45,6 +45,8 @@ def exposed() -> Mapping[str, frozenset[str]]:
     metrics.settings_failed(kind="a")
     metrics.points(uid="a", cached=1, fetched=1)
     metrics.unfit(uid="a", flaw=Flaw.GRID)
+    metrics.asked_grafana(about="caller", answered=True)
+    metrics.passed(status=200)
     families = list(text_string_to_metric_families(metrics.exposition().decode()))
     named: dict[str, frozenset[str]] = {}
     for family in families:

@@ -102,6 +102,11 @@ class IdentityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRenewed:
+    """The same person goes on with another cookie."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrontendSettings:
     """The settings of Grafana's pages, asked for by them."""
 
@@ -129,6 +134,7 @@ Meaning = (
     | CachingApi
     | Edited
     | IdentityChanged
+    | SessionRenewed
     | FrontendSettings
     | BootData
     | Page
@@ -272,13 +278,10 @@ _TABLE = (
     _row(_changes, rf"{_GROUP}/datasources/?", lambda _: Edited()),
     _row(_changes, rf"{_GROUP}/datasources/(?P<uid>{_SEGMENT})(?:/status)?/?", _edited_by_uid),
     # Who somebody is
+    _row(_any, r"(?:/api)?/user/auth-tokens/rotate/?", lambda _: SessionRenewed()),
     _row(_changes, _IDENTITY, lambda _: IdentityChanged()),
     _row(_any, r"/logout(?:/.*)?|/login/.+|/saml/.*", lambda _: IdentityChanged()),
-    _row(
-        _any,
-        r"/profile/switch-org/.*|/user/auth-tokens/rotate/?|/api/user/auth-tokens/rotate/?",
-        lambda _: IdentityChanged(),
-    ),
+    _row(_any, r"/profile/switch-org/.*", lambda _: IdentityChanged()),
     # What pages are made of
     _row("GET", r"/api/frontend/settings/?", lambda _: FrontendSettings()),
     _row("GET", r"/bootdata(?:/.*)?", lambda _: BootData()),

@@ -6,12 +6,14 @@ to them; the one that it replaces stays valid until the new one is seen, so a ca
 
 import logging
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
 from ...core.model import Headers, Pairs
 from ...errors import UpstreamError
 from ...telemetry.logs import Quiet
+from ...telemetry.metrics import Metrics
 from ...upstream.client import Outgoing, Upstream
 
 _log = logging.getLogger(__name__)
@@ -19,6 +21,9 @@ _log = logging.getLogger(__name__)
 _MOST_BYTES = 32 * 1024 * 1024
 """Of an answer: the settings of Grafana's pages are some hundred kilobytes."""
 _LOG_SECONDS = 60.0
+
+
+About = Literal["caller", "datasource", "dashboard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,20 @@ class Told:
 
 
 class Asking:
-    def __init__(self, upstream: Upstream) -> None:
+    """Each question is counted, by what it is about."""
+
+    def __init__(self, upstream: Upstream, metrics: Metrics) -> None:
         self._upstream = upstream
+        self._metrics = metrics
         self._quiet = Quiet(_LOG_SECONDS)
 
-    async def get(self, path: str, headers: Pairs) -> Told:
+    async def get(self, path: str, headers: Pairs, about: About) -> Told:
         """Never raises for what Grafana can do."""
+        told = await self._get(path, headers)
+        self._metrics.asked_grafana(about=about, answered=told.status != 0)
+        return told
+
+    async def _get(self, path: str, headers: Pairs) -> Told:
         outgoing = Outgoing(
             method="GET",
             target=path,

@@ -85,8 +85,8 @@ class Callers:
 
     async def _ask(self, headers: Pairs) -> Fact[Caller]:
         org, granted = await asyncio.gather(
-            self._asking.get("/api/org", headers),
-            self._asking.get("/api/access-control/user/permissions", headers),
+            self._asking.get("/api/org", headers, "caller"),
+            self._asking.get("/api/access-control/user/permissions", headers, "caller"),
         )
         cookies = (*org.cookies, *granted.cookies)
         org_id = _number(org, "id")
@@ -102,7 +102,7 @@ class Callers:
         return Fact(Caller(org_id=org_id, scopes=scopes), cookies)
 
     async def _ask_user(self, headers: Pairs) -> Fact[str]:
-        told = await self._asking.get("/api/user", headers)
+        told = await self._asking.get("/api/user", headers, "caller")
         user_id = _number(told, "id")
         return Fact(None if user_id is None else f"user:{user_id}", told.cookies)
 

@@ -73,12 +73,12 @@ class Directory:
     async def _ask(self, org_id: int, ref: Ref, headers: Pairs) -> Fact[DataSource]:
         cookies: Pairs = ()
         for asker in filter(None, (headers, self._token)):
-            told = await self._asking.get(_path(ref), asker)
+            told = await self._asking.get(_path(ref), asker, "datasource")
             cookies = (*cookies, *(told.cookies if asker is headers else ()))
             source = _read(org_id, told.json())
             if source is not None:
                 return await self._found(source, ref, cookies)
-        told = await self._asking.get("/api/frontend/settings", headers)
+        told = await self._asking.get("/api/frontend/settings", headers, "datasource")
         source = _read_pages(org_id, ref, told.json())
         return await self._found(source, ref, (*cookies, *told.cookies))
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from multidict import CIMultiDict
+
 from ...cache.store import Store
 from ...config.schema import Config
 from ...core import paths, policy
@@ -21,12 +23,12 @@ from ...dialects.grafana.routes import (
     ByUid,
     Edited,
     IdentityChanged,
-    Page,
     Proxied,
     PublicQuery,
     Queries,
     Ref,
     Resource,
+    SessionRenewed,
     meaning,
 )
 from ...errors import SettingsNotDurable
@@ -34,7 +36,7 @@ from ...settings.book import Book
 from ...settings.model import SourceSettings, is_of_grafana, uid_in_org
 from ...telemetry.metrics import Metrics
 from ...upstream.client import Outgoing, Upstream
-from ..exchange import Incoming, Reply
+from ..exchange import Incoming, Payload, Reply
 from ..pipeline import Pipeline
 from ..plan import PassThrough
 from .asking import Asking
@@ -67,7 +69,7 @@ class Front:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         seconds = config.grafana.permission_ttl_ms / 1000
-        asking = self._asking = Asking(upstream)
+        asking = self._asking = Asking(upstream, metrics)
         self._config = config
         self._book = book
         self._pipeline = pipeline
@@ -105,15 +107,16 @@ class Front:
         """Grafana has answered what passed: what it may have changed is forgotten, what it changed unreachable, before the
         client knows.
         """
-        found = meaning(incoming.method, paths.canonical(incoming.path))
-        match found:
+        match meaning(incoming.method, paths.canonical(incoming.path)):
             case IdentityChanged():
                 self.callers.forget()
+            case SessionRenewed():
+                self.callers.forget(self.visit(incoming).credentials.session)
             case Edited(ref=ref) if status < 400:
                 self.callers.forget()
                 await self._edited(ref)
-            case Page() if "orgId=" in incoming.query:  # the page has moved its user into that organisation
-                self.callers.forget(self.visit(incoming).credentials.session)
+        if 300 <= status < 400 and _chooses_the_caller(incoming.query):
+            self.callers.forget()  # the user has moved into another organisation, with all of their sessions
 
     @property
     def caches_anything(self) -> bool:
@@ -161,10 +164,8 @@ class Front:
         wish = policy.lookup_refusal(incoming.headers, incoming.query, honour_no_cache=True)
         if wish is not None:
             return wish
-        if incoming.query:
-            parameters = form.parse(incoming.query)
-            if parameters is None or any(name in _CHOOSE_THE_CALLER for name, _ in parameters):
-                return Reason.PARAMETER
+        if _chooses_the_caller(incoming.query):
+            return Reason.PARAMETER
         return None if is_of_its_own_page(incoming.headers) else Reason.ORIGIN
 
     async def _of_one(
@@ -187,7 +188,10 @@ class Front:
             read_only=incoming.method in ("GET", "HEAD"),
         )
         step = PassThrough(reason=reason, outgoing=outgoing, kind=kind)
-        return await self._pipeline.pass_on(self.sources.grafana, step)
+        reply = await self._pipeline.pass_on(self.sources.grafana, step)
+        if isinstance(reply.payload, Payload):
+            await self.passed(incoming, reply.payload.status, CIMultiDict(reply.payload.headers))
+        return reply
 
     async def _met(self, source: DataSource) -> None:
         await self._book.add(self.sources.described(source))
@@ -199,6 +203,14 @@ class Front:
             if is_of_grafana(settings.uid) and _may_be(settings, ref):
                 with suppress(SettingsNotDurable):  # counted; what is read of it next has another version anyway
                     await self._book.move_generation(settings.uid)
+
+
+def _chooses_the_caller(query: str) -> bool:
+    """Also of a query that cannot be told."""
+    if not query:
+        return False
+    parameters = form.parse(query)
+    return parameters is None or any(name in _CHOOSE_THE_CALLER for name, _ in parameters)
 
 
 def _may_be(settings: SourceSettings, ref: Ref | None) -> bool:

@@ -81,7 +81,7 @@ class PublicDashboards:
         await self._dashboards.close()
 
     async def _ask(self, access_token: str, headers: Pairs) -> Fact[PublicDashboard]:
-        told = await self._asking.get(f"/api/public/dashboards/{access_token}", headers)
+        told = await self._asking.get(f"/api/public/dashboards/{access_token}", headers, "dashboard")
         return Fact(public.read_dashboard(told.json()))
 
     def _settings(self, dashboard: PublicDashboard, panel_id: int) -> Sequence[SourceSettings] | Reason:

@@ -81,7 +81,7 @@ class Visit:
 
     async def status(self, path: str) -> int:
         """What Grafana answers the caller at a path; 0 where it does not answer."""
-        told = await self._asking.get(path, self.credentials.headers)
+        told = await self._asking.get(path, self.credentials.headers, "caller")
         self.cookies += told.cookies
         return told.status
 

@@ -24,6 +24,7 @@ from proxy.dialects.grafana.routes import (
     PublicQuery,
     Queries,
     Resource,
+    SessionRenewed,
     meaning,
 )
 
@@ -117,8 +118,8 @@ MEANINGS: list[tuple[str, Meaning]] = [
     ("POST /logout/", IdentityChanged()),
     ("POST /api/user/using/2", IdentityChanged()),
     ("GET /profile/switch-org/2", IdentityChanged()),
-    ("GET /user/auth-tokens/rotate", IdentityChanged()),
-    ("POST /api/user/auth-tokens/rotate", IdentityChanged()),
+    ("GET /user/auth-tokens/rotate", SessionRenewed()),
+    ("POST /api/user/auth-tokens/rotate", SessionRenewed()),
     ("PATCH /api/org/users/3", IdentityChanged()),
     ("POST /api/orgs", IdentityChanged()),
     ("DELETE /api/users/3", IdentityChanged()),

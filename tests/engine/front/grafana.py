@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 from proxy.core.model import Pairs
-from proxy.engine.front.asking import Asking, Told
+from proxy.engine.front.asking import About, Asking, Told
 
 
 def told(document: object, *cookies: str) -> Told:
@@ -18,6 +18,6 @@ class Says(Asking):
     answers: dict[object, Told]
     asked: list[str] = field(default_factory=list)
 
-    async def get(self, path: str, headers: Pairs) -> Told:
+    async def get(self, path: str, headers: Pairs, about: About) -> Told:
         self.asked.append(path)
         return self.answers.get((path, dict(headers).get("Authorization")), self.answers.get(path, Told(404)))

@@ -25,6 +25,7 @@ def secrets(tmp_path: Path) -> Path:
         "prometheus-password",
         "loki-password",
         "mimir-authorization",
+        "grafana-token",
         "ca.pem",
         "client.pem",
         "client-key.pem",
@@ -88,7 +89,7 @@ def test_check_config_accepts(
     assert (path == DEFAULT and "--upstream" in warnings[0]) or not warnings
 
 
-def test_there_are_examples_of_both_positions(environ: dict[str, str]) -> None:
+def test_there_are_examples_of_every_position(environ: dict[str, str]) -> None:
     sidecar = load(Flags(config=str(ROOT / "config/examples/sidecar.yaml")), environ).config
     assert [source.owns_root for source in sidecar.datasources] == [True]
     central = load(Flags(config=str(ROOT / "config/examples/central.yaml")), environ).config
@@ -98,6 +99,8 @@ def test_there_are_examples_of_both_positions(environ: dict[str, str]) -> None:
     assert len({source.type for source in central.datasources}) > 2
     assert central.auth.tokens
     assert any(source.tls.cert_file for source in central.datasources)
+    front = load(Flags(config=str(ROOT / "config/examples/grafana.yaml")), environ).config
+    assert (front.grafana.url, front.grafana.token) == ("http://grafana:3000", "Bearer of a secret")
     assert {str(value) for source in central.datasources for value in source.headers.values()} >= {"Bearer of a secret"}
 
 

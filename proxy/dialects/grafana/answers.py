@@ -9,6 +9,7 @@ bytes that it came in. Members beside `results` (the newer API writes `kind` and
 import binascii
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -35,17 +36,17 @@ class _RefId:
 
 
 class _Notice(msgspec.Struct):
-    severity: object = None
+    severity: Any = None
 
 
 class _Meta(msgspec.Struct):
-    channel: object = None
-    custom: msgspec.Raw | None = None
+    channel: Any = None
+    custom: msgspec.Raw = msgspec.Raw(b"null")
     notices: list[_Notice] | None = None
 
 
 class _Custom(msgspec.Struct):
-    status: object = None
+    status: Any = None
 
 
 class _Schema(msgspec.Struct):
@@ -58,8 +59,8 @@ class _Frame(msgspec.Struct):
 
 class _Result(msgspec.Struct):
     status: int | None = None
-    error: object = None
-    errorSource: object = None
+    error: Any = None
+    errorSource: Any = None
     frames: list[_Frame | None] | None = None
     dataframes: list[str] | None = None
 
@@ -68,12 +69,19 @@ class _Answer(msgspec.Struct):
     results: dict[_RefId, _Result]
 
 
+class _Results(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer that is its results and nothing else: read in one go."""
+
+    results: dict[str, msgspec.Raw]
+
+
 def _ref_id(_: type, text: str) -> _RefId:
     return _RefId(text)
 
 
 _ANSWER = msgspec.json.Decoder(_Answer, dec_hook=_ref_id)
 _CUSTOM = msgspec.json.Decoder(_Custom)
+_RESULTS = msgspec.json.Decoder(_Results)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -118,17 +126,17 @@ def join(bodies: Sequence[bytes]) -> bytes | None:
     """
     if len(bodies) == 1:
         return bodies[0]
+    apart = [_taken_apart(body) for body in bodies]
     joined: dict[str, msgspec.Raw] = {}
     count = 0
-    for body in bodies:
-        _, results = _taken_apart(body)
+    for _, results in apart:
         if results is None:
             return None
         joined |= results
         count += len(results)
-    if not bodies or len(joined) != count:
+    if not apart or len(joined) != count:
         return None
-    return _written(joined, _taken_apart(bodies[0])[0], bodies[0])
+    return _written(joined, apart[0][0], bodies[0])
 
 
 def with_known(failed: bytes, known: Sequence[bytes]) -> bytes | None:
@@ -151,7 +159,7 @@ def _judge(result: _Result) -> Reason | None:
 def _judge_meta(meta: _Meta) -> Reason | None:
     if meta.channel not in (None, ""):
         return Reason.STREAM
-    custom = decode(_CUSTOM, bytes(meta.custom)) if meta.custom else None
+    custom = decode(_CUSTOM, bytes(meta.custom))
     if custom and isinstance(custom.status, str) and custom.status.lower() in _UNFINISHED:
         return Reason.NOW
     severities = (notice.severity for notice in meta.notices or ())
@@ -170,6 +178,8 @@ def _judge_arrow(frames: Sequence[str]) -> Reason | None:
 
 def _taken_apart(body: bytes) -> tuple[dict[str, msgspec.Raw], dict[str, msgspec.Raw] | None]:
     """Its members, and of its results those of each refId; None where it has no results."""
+    if alone := decode(_RESULTS, body):
+        return {}, alone.results
     members = decode(_MEMBERS, body) or {}
     results = members.get("results")
     return members, None if results is None else decode(_MEMBERS, bytes(results))

@@ -32,6 +32,10 @@ _BUILTINS = {
 }
 _OLD_EXPRESSION_ID = -100
 
+_OF_QUERY = frozenset({"datasource", "datasourceId"})
+_OF_DATASOURCE = frozenset({"uid", "type"})
+_IN_SMALL_LETTERS = {names: frozenset(map(str.casefold, names)) for names in (_OF_QUERY, _OF_DATASOURCE)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRef:
@@ -46,12 +50,14 @@ class SourceRef:
 
 def read(query: Mapping[str, object]) -> SourceRef | Builtin:
     """Raises NotUnderstood where nobody is asked, or where servers would not agree who is."""
+    _ensure_exact(query, _OF_QUERY)
     match query.get("datasource"):
         case None:
             uid, name, kind = "", "", ""
         case str(name):
             uid, kind = "", ""
         case dict(members):
+            _ensure_exact(members, _OF_DATASOURCE)
             uid, name, kind = _text(members.get("uid")), "", _text(members.get("type"))
         case _:
             raise NotUnderstood(Reason.PARAMETER)
@@ -70,6 +76,12 @@ def read(query: Mapping[str, object]) -> SourceRef | Builtin:
     if not uid and not name and number <= 0:
         raise NotUnderstood(Reason.PARAMETER)
     return SourceRef(uid=uid, id=max(number, 0), name=name, type=kind)
+
+
+def _ensure_exact(document: Mapping[str, object], names: frozenset[str]) -> None:
+    """Where a server reads into a Go struct, a name is found in any case of letters, and the last one counts."""
+    if not _IN_SMALL_LETTERS[names].isdisjoint(map(str.casefold, document.keys() - names)):
+        raise NotUnderstood(Reason.PARAMETER)
 
 
 def _text(value: object) -> str:

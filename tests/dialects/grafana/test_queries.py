@@ -410,6 +410,11 @@ def test_what_is_no_data_source(given: Document, builtin: Builtin) -> None:
         {"datasourceId": -1},
         {"datasource": {"uid": "__expr__"}, "datasourceId": 3},
         {"datasource": "grafana", "datasourceId": 3},
+        {"datasource": {"uid": "u"}, "Datasource": {"uid": "v"}},
+        {"datasource": {"uid": "u"}, "data\u017fource": {"uid": "v"}},
+        {"datasource": {"uid": "u"}, "datasourceID": 3},
+        {"datasource": {"uid": "u", "UID": "v"}},
+        {"datasource": {"uid": "u", "Type": "loki"}},
     ],
 )
 def test_in_doubt_about_who_is_asked_nothing_is_cached(given: Document) -> None:

@@ -4,7 +4,7 @@ UPSTREAM ?= http://localhost:9090
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench bench-quick bench-delta soak faults chaos fuzz deltas lock clean
+.PHONY: run test lint format bench bench-quick bench-delta bench-front soak faults chaos fuzz deltas lock clean
 
 run: $(VENV)/.run
 	$(BIN)/millpond serve --upstream $(UPSTREAM) --log-format console
@@ -31,6 +31,10 @@ bench-quick: $(VENV)/.test
 # What deltas cost and save in front of a real Prometheus; BENCH_DELTA=--quick for a shorter one.
 bench-delta: $(VENV)/.test
 	$(BIN)/python -m benchmarks.delta $(BENCH_DELTA)
+
+# What passing through to Grafana costs, beside nginx as a plain proxy; BENCH_FRONT=--quick for a shorter one.
+bench-front: $(VENV)/.test
+	$(BIN)/python -m benchmarks.front $(BENCH_FRONT)
 
 # What must not grow: 10,000 idle connections, then ten minutes of mixed load; SOAK="--minutes 60" for longer.
 soak: $(VENV)/.test

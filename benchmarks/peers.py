@@ -74,7 +74,7 @@ def free_port() -> int:
 
 def origin() -> Peer:
     port = free_port()
-    return _start("origin", port, "", [sys.executable, "-m", "benchmarks.origin", str(port)])
+    return start("origin", port, "", [sys.executable, "-m", "benchmarks.origin", str(port)])
 
 
 def nginx(directory: Path, origin_port: int) -> Peer:
@@ -83,14 +83,14 @@ def nginx(directory: Path, origin_port: int) -> Peer:
     config = directory / "nginx.conf"
     user = "user root;\n" if os.geteuid() == 0 else ""  # its workers must reach the temporary directory
     config.write_text(_NGINX.format(user=user, dir=directory, port=port, origin=origin_port))
-    return _start("nginx", port, "", ["nginx", "-p", str(directory), "-c", str(config)])
+    return start("nginx", port, "", ["nginx", "-p", str(directory), "-c", str(config)])
 
 
 def redis(directory: Path, binary: str) -> Peer:
     port = free_port()
     directory.mkdir()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
-    return _start("redis", port, "", command)
+    return start("redis", port, "", command)
 
 
 def clean(millpond: Peer, uid: str) -> None:
@@ -110,7 +110,7 @@ def redis_used_bytes(server: Peer) -> int:
 
 def relay(source_port: int) -> Peer:
     port = free_port()
-    return _start("relay", port, "", [sys.executable, "-m", "benchmarks.relay", str(port), str(source_port)])
+    return start("relay", port, "", [sys.executable, "-m", "benchmarks.relay", str(port), str(source_port)])
 
 
 def by_size(origin_port: int) -> str:
@@ -131,7 +131,7 @@ def prometheus(directory: Path) -> Peer:
     config.write_text("global: {}\n")
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}"]
     command += ["--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
-    peer = _start("prometheus", port, "", command)
+    peer = start("prometheus", port, "", command)
     _await_ready(f"http://127.0.0.1:{port}/-/ready")
     return peer
 
@@ -145,12 +145,12 @@ def millpond(name: str, directory: Path, configuration: str, *flags: str, progra
     command = [sys.executable, "-m", *program, "serve", "--config", str(config), "--data-dir", str(directory)]
     command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}"]
     command += ["--ttl", "1h", "--log-level", "warning", *flags]
-    peer = replace(_start(name, port, "/ds", command), admin_port=admin, data_dir=directory)
+    peer = replace(start(name, port, "/ds", command), admin_port=admin, data_dir=directory)
     _await_ready(f"http://127.0.0.1:{admin}/-/ready")
     return peer
 
 
-def _start(name: str, port: int, prefix: str, command: Sequence[str]) -> Peer:
+def start(name: str, port: int, prefix: str, command: Sequence[str]) -> Peer:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     for _ in range(400):
         if process.poll() is not None:

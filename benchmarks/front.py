@@ -2,7 +2,7 @@
 
 In each round the origin is asked directly, through Millpond, through nginx configured as Grafana's documentation has it
 (a connection to Grafana for each request), and through nginx with connections kept. Median and 99th percentile with 1 and
-8 connections, the rate with 64, for answers of 1 KB and 60 KB, and one download of 1 GB. The figures are medians over the
+8 connections, the rate with 64, what the server spent of CPU on a request, for answers of 1 KB and 60 KB, and one download of 1 GB. The figures are medians over the
 rounds. Before a server counts, its answers are compared with the origin's.
 """
 
@@ -65,6 +65,7 @@ class Figure:
     p50_us: float
     p99_us: float
     requests_per_second: float
+    cpu_us: float
     errors: int
 
 
@@ -144,10 +145,11 @@ def _compare(servers: Mapping[str, Peer], size: str, connections: int, rounds: i
     for name, several in figures.items():
         p50_us = statistics.median(figure.p50_us for figure in several)
         p99_us = statistics.median(figure.p99_us for figure in several)
+        cpu_us = statistics.median(figure.cpu_us for figure in several)
         rate = statistics.median(figure.requests_per_second for figure in several)
         print(
             f"{size:>4} {connections:>3} connections  {name:<24} p50 {p50_us:>7.0f} us "
-            f"({(p50_us - direct_us) / 1000:+.2f} ms)  p99 {p99_us:>7.0f} us  {rate:>7.0f}/s",
+            f"({(p50_us - direct_us) / 1000:+.2f} ms)  p99 {p99_us:>7.0f} us  {rate:>7.0f}/s  cpu {cpu_us:>4.0f} us",
             flush=True,
         )
     return sum(figure.errors for several in figures.values() for figure in several)
@@ -162,9 +164,11 @@ def _body(server: Peer, size: str) -> bytes:
 def _load(server: Peer, size: str, connections: int, seconds: int) -> Figure:
     url = f"http://127.0.0.1:{server.port}/{size}/api/search?q=a"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_WORDS), url]
+    cpu_before = server.cpu_seconds()
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
     requests, microseconds, p50_us, p99_us, errors = (int(word) for word in printed.split()[-5:])
-    return Figure(p50_us, p99_us, requests / (microseconds / 1e6), errors)
+    cpu_us = (server.cpu_seconds() - cpu_before) / max(1, requests) * 1e6
+    return Figure(p50_us, p99_us, requests / (microseconds / 1e6), cpu_us, errors)
 
 
 def _download(servers: Mapping[str, Peer], rounds: int) -> None:

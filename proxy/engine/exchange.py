@@ -31,7 +31,8 @@ class Incoming(Protocol):
 class Payload:
     """An answer as it goes to the client: end-to-end headers without Content-Length, which is `length_bytes` if known.
 
-    A body that is no bytes is read once, to its end or not; `aclose` is called in either case.
+    A body that is no bytes is read once, to its end or not; `aclose` is called in either case. One that `has_begun` is
+    not waited for: the head may go out with its first bytes.
     """
 
     status: int
@@ -39,6 +40,7 @@ class Payload:
     body: bytes | AsyncIterator[bytes]
     length_bytes: int | None
     aclose: Callable[[], Awaitable[None]] | None = None
+    has_begun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,6 +129,9 @@ class Upstream:
             raise failed from error
 
     async def _slot(self, until: float | None) -> Slot:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return Slot(self._slots)
         queued_until = asyncio.get_running_loop().time() + self._source.queue_timeout_ms / 1000
         try:
             async with asyncio.timeout_at(earlier(until, queued_until)):

@@ -55,6 +55,11 @@ class Response:
         self.says_its_end = chunked or self.content_length is not None
         """Without a length or chunks, nothing tells an answer that broke off from a whole one."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of the body has come with the head, or there is none."""
+        return self._response.content.is_eof() or self._response.content.total_bytes > 0
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, its coding not undone. Raises UpstreamError unless it ended as announced."""
         content = self._response.content
@@ -63,10 +68,13 @@ class Response:
         until = self._until
         try:
             while True:
-                if not endless:
-                    until = earlier(self._until, loop.time() + self._between_s)
-                async with asyncio.timeout_at(until):
-                    chunk = await content.readany()
+                if content.is_eof() and content.exception() is None:  # all that is left has come
+                    chunk = content.read_nowait()
+                else:
+                    if not endless:
+                        until = earlier(self._until, loop.time() + self._between_s)
+                    async with asyncio.timeout_at(until):
+                        chunk = await content.readany()
                 if not chunk:
                     break
                 yield chunk

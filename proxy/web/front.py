@@ -136,6 +136,7 @@ def _payload(response: Response) -> Payload:
         body=response.chunks(),
         length_bytes=response.content_length,
         aclose=response.aclose,
+        has_begun=response.has_begun,
     )
 
 

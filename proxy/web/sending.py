@@ -135,6 +135,7 @@ def _response(reply: Reply) -> tuple[web.StreamResponse, Payload | None]:
 async def _stream(request: web.BaseRequest, response: web.StreamResponse, payload: Payload) -> int:
     """Write an answer as it arrives. An answer that breaks off breaks the client's connection off: never a clean end."""
     assert not isinstance(payload.body, bytes)
+    response._send_headers_immediately = not payload.has_begun
     size_bytes = 0
     try:
         if payload.length_bytes is not None:

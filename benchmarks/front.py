@@ -1,9 +1,10 @@
 """What passing through to Grafana costs, beside nginx: `python -m benchmarks.front [--quick]`, or `make bench-front`.
 
 In each round the origin is asked directly, through Millpond, through nginx configured as Grafana's documentation has it
-(a connection to Grafana for each request), and through nginx with connections kept. Median and 99th percentile with 1 and
-8 connections, the rate with 64, what the server spent of CPU on a request, for answers of 1 KB and 60 KB, and one download of 1 GB. The figures are medians over the
-rounds. Before a server counts, its answers are compared with the origin's.
+(a connection to Grafana for each request), and through nginx with connections kept: median and 99th percentile with 1 and
+8 connections, the rate with 64, and what the server spent of CPU on a request, for answers of 1 KB and 60 KB; and one
+download of 1 GB. The figures are medians over the rounds. Before a server counts, its answers are compared with the
+origin's.
 """
 
 import argparse

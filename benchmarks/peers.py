@@ -1,6 +1,7 @@
 """The servers of a run, as processes: the origin, nginx with `proxy_cache`, Redis, and Millpond."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -66,10 +67,17 @@ class Peer:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those that Linux gives to outgoing connections: of these, a connection to a server that does not listen yet
+    may be given its port, and reach itself.
+    """
+    while True:
+        port = random.randrange(12_000, 22_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def origin() -> Peer:

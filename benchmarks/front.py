@@ -110,17 +110,19 @@ def _start(directory: Path, running: list[Peer]) -> tuple[dict[str, Peer], dict[
     documented = started(_nginx(directory, "nginx", _AS_DOCUMENTED, origin=origin.port, files=files.port))
     small = {
         "direct": origin,
-        "millpond": started(_millpond(origin)),
+        "millpond": started(_millpond(directory, "millpond", origin)),
         "nginx as documented": documented,
         "nginx, connections kept": started(_nginx(directory, "kept", _KEPT, origin=origin.port)),
     }
-    return small, {"direct": files, "millpond": started(_millpond(files)), "nginx as documented": documented}
+    return small, {
+        "direct": files,
+        "millpond": started(_millpond(directory, "millpond-files", files)),
+        "nginx as documented": documented,
+    }
 
 
-def _millpond(origin: Peer) -> Peer:
-    port = peers.free_port()
-    program = [sys.executable, "-m", "benchmarks.front_listener", str(port), f"http://127.0.0.1:{origin.port}"]
-    return peers.start("millpond", port, "", program)
+def _millpond(directory: Path, name: str, origin: Peer) -> Peer:
+    return peers.millpond(name, directory / name, f"grafana: {{url: 'http://127.0.0.1:{origin.port}'}}\n")
 
 
 def _nginx(directory: Path, name: str, http: str, **ports: int) -> Peer:

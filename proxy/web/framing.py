@@ -80,9 +80,11 @@ def _target(raw: str) -> Target:
 
 
 def is_websocket(request: web.BaseRequest) -> bool:
+    """Asked for by HTTP/1.1: an older client's Upgrade means nothing (RFC 9110 §7.8)."""
     connection = ",".join(request.headers.getall("Connection", ())).lower()
     return (
         request.method == "GET"
+        and tuple(request.version) == (1, 1)
         and request.headers.get("Upgrade", "").strip().lower() == "websocket"
         and "upgrade" in (token.strip() for token in connection.split(","))
     )

@@ -178,6 +178,13 @@ async def test_no_other_upgrade_is_offered(upgrade: str) -> None:
     assert {"Upgrade", "HTTP2-Settings"}.isdisjoint(grafana.requests[0].headers)
 
 
+async def test_an_old_client_s_upgrade_means_nothing() -> None:
+    async with Scripted(answer(b"fine")) as grafana, in_front_of(grafana.url) as millpond:
+        handshake = lines(*HANDSHAKE).replace(b"HTTP/1.1", b"HTTP/1.0")
+        assert parse(await millpond.raw(handshake.replace(b"keep-alive, ", b""))).body == b"fine"
+    assert "Upgrade" not in grafana.requests[0].headers
+
+
 @asynccontextmanager
 async def live() -> AsyncIterator[str]:
     """A Grafana Live that echoes, and closes as it is told: `close 4001 why`."""

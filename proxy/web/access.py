@@ -94,7 +94,7 @@ class ByToken:
 def org_of(headers: Mapping[str, str]) -> int:
     """Of Grafana's organisations, the one that a client names; else the first."""
     named = headers.get("X-Grafana-Org-Id", "")
-    return int(named) if named.isascii() and named.isdecimal() else 1
+    return int(named) if re.fullmatch("[0-9]{1,18}", named) else 1
 
 
 class Access:

@@ -151,7 +151,6 @@ async def test_an_event_stream_is_never_cut() -> None:
     async with Scripted(events) as grafana, in_front_of(grafana.url, between_bytes_ms=20) as millpond:
         _, reader, writer = await asked(millpond, b"GET /event-stream HTTP/1.1\r\nHost: g\r\n\r\n", b"first")
         cut = await millpond.raw(request("/plain"))
-        assert b"first" in cut
         assert b"last" not in cut
         last.set()
         async with asyncio.timeout(HANGS_SECONDS):

@@ -8,8 +8,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..core import paths
 from ..core.forwarded import NOBODY, AuthProxy, to_grafana
-from ..core.model import Headers
-from ..dialects.grafana.routes import CachingApi, meaning
+from ..dialects.grafana.routes import CachingApi, Meaning, meaning
 from ..engine.exchange import Incoming, Payload, Reply
 from ..errors import MillpondError, NotFound, UpstreamError
 from ..telemetry.metrics import Metrics
@@ -32,10 +31,10 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 class FrontEngine(Protocol):
     """What is cached of Grafana. The headers of `incoming` are those that Grafana would see."""
 
-    async def answer(self, incoming: Incoming, peer: str) -> Reply | None:
+    async def answer(self, incoming: Incoming, found: Meaning) -> Reply | None:
         """None: not the cache's to answer; it passes. Raises MillpondError."""
 
-    async def passed(self, incoming: Incoming, status: int, headers: Headers) -> None:
+    async def passed(self, incoming: Incoming, found: Meaning, status: int) -> None:
         """Grafana has answered what passed, and the client does not know it yet."""
 
 
@@ -70,9 +69,10 @@ class FrontHandler:
         if below is None:
             error = NotFound(f"Grafana is at {self._sub_path.path}/")
             return client.refuse(error, ends=expects_continue(request))
-        peer = request.remote or ""
-        headers = to_grafana(request.headers, peer=peer, scheme=request.scheme, auth_proxy=self._auth_proxy)
-        incoming = ClientRequest(request, below or "/", target.query, CIMultiDictProxy(CIMultiDict(headers)), peer=peer)
+        headers = to_grafana(
+            request.headers, peer=request.remote or "", scheme=request.scheme, auth_proxy=self._auth_proxy
+        )
+        incoming = ClientRequest(request, below or "/", target.query, CIMultiDictProxy(CIMultiDict(headers)))
         # Its own sub-path without a slash is another page to Grafana than the one with it.
         outgoing = Outgoing(
             method=request.method,
@@ -97,30 +97,30 @@ class FrontHandler:
         found = meaning(incoming.method, paths.canonical(incoming.path))
         if self._api is not None and isinstance(found, CachingApi):
             return await self._api.answer(client.request, incoming, found)
-        reply = await self._engine.answer(incoming, incoming.peer) if self._engine is not None else None
+        reply = await self._engine.answer(incoming, found) if self._engine is not None else None
         if reply is not None:
             return await client.reply(_said_of_grafana(reply), ends=incoming.holds_back, metrics=self._metrics)
         if self._pages is not None and self._pages.may_be_filled(found):
-            return await self._page(client, incoming, outgoing, self._pages)
+            return await self._page(client, incoming, outgoing, found, self._pages)
         response = await self.upstream.fetch(replace(outgoing, body=incoming.stream()))
         self._metrics.passed(status=response.status)
         if self._engine is not None:
             try:
-                await self._engine.passed(incoming, response.status, response.headers)
+                await self._engine.passed(incoming, found, response.status)
             except BaseException:
                 await response.aclose()
                 raise
         return await client.relay(_payload(response), ends=incoming.holds_back)
 
     async def _page(
-        self, client: Client, incoming: ClientRequest, outgoing: Outgoing, pages: Pages
+        self, client: Client, incoming: ClientRequest, outgoing: Outgoing, found: Meaning, pages: Pages
     ) -> web.StreamResponse:
         asked = replace(outgoing, headers=pages.asked_plainly(outgoing.headers))
         response = await self.upstream.fetch(asked)
         self._metrics.passed(status=response.status)
         try:
             if self._engine is not None:
-                await self._engine.passed(incoming, response.status, response.headers)
+                await self._engine.passed(incoming, found, response.status)
             payload, cookies = await pages.fill(incoming, response, _payload(response))
         except BaseException:
             await response.aclose()

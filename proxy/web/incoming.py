@@ -11,11 +11,10 @@ from .guard import GuardedHandler
 
 class ClientRequest:
     """Reads the body at most once. What `read` took before it gave up comes first in `stream`. While it `holds_back`,
-    the client has not been told to send the body. `headers` are its own unless others are given; `peer` is the address
-    of the connection's other end.
+    the client has not been told to send the body. `headers` are its own unless others are given.
     """
 
-    __slots__ = ("_body", "_request", "headers", "holds_back", "method", "path", "peer", "query")
+    __slots__ = ("_body", "_request", "headers", "holds_back", "method", "path", "query")
 
     def __init__(
         self,
@@ -23,8 +22,6 @@ class ClientRequest:
         path: str,
         query: str,
         headers: CIMultiDictProxy[str] | None = None,
-        *,
-        peer: str = "",
     ) -> None:
         self._request = request
         self._body: bytes | bytearray = b""
@@ -32,7 +29,6 @@ class ClientRequest:
         self.method = request.method
         self.path = path
         self.query = query
-        self.peer = peer
         self.headers: CIMultiDictProxy[str] = request.headers if headers is None else headers
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from proxy.core.model import Headers, XCache
+from proxy.dialects.grafana.routes import Meaning, Other, Queries
 from proxy.engine.exchange import Incoming, Payload, Reply
 from proxy.errors import Forbidden, MillpondError, UpstreamError, UpstreamTimeout
 from tests.servers.listener import in_front_of
@@ -23,14 +24,14 @@ HIT = Reply(
 class Engine:
     answers: Reply | MillpondError | None = None
     reads_bytes: int | None = None
-    asked: list[tuple[str, str, str, str]] = field(default_factory=list)
+    asked: list[tuple[str, str, str, Meaning]] = field(default_factory=list)
     bodies: list[bytes | None] = field(default_factory=list)
     headers: list[Headers] = field(default_factory=list)
-    heard: list[tuple[str, int, str | None]] = field(default_factory=list)
+    heard: list[tuple[str, int, Meaning]] = field(default_factory=list)
     fails: bool = False
 
-    async def answer(self, incoming: Incoming, peer: str) -> Reply | None:
-        self.asked.append((incoming.method, incoming.path, incoming.query, peer))
+    async def answer(self, incoming: Incoming, found: Meaning) -> Reply | None:
+        self.asked.append((incoming.method, incoming.path, incoming.query, found))
         self.headers.append(incoming.headers)
         if self.reads_bytes is not None:
             self.bodies.append(await incoming.read(self.reads_bytes))
@@ -38,8 +39,8 @@ class Engine:
             raise self.answers
         return self.answers
 
-    async def passed(self, incoming: Incoming, status: int, headers: Headers) -> None:
-        self.heard.append((incoming.path, status, headers.get("X-Own")))
+    async def passed(self, incoming: Incoming, found: Meaning, status: int) -> None:
+        self.heard.append((incoming.path, status, found))
         if self.fails:
             raise Forbidden("no")
 
@@ -51,7 +52,7 @@ async def test_what_it_answers_goes_out_with_its_words_and_cookies() -> None:
     assert (reply.status, reply.body, reply.x_cache) == (200, b"kept", "HIT")
     assert reply.headers["Cache-Status"] == "millpond; hit; ttl=7"
     assert reply.headers.get_all("Set-Cookie") == ["grafana_session=new; HttpOnly", "a=b"]
-    assert engine.asked == [("POST", "/api/ds/query", "a=b", "127.0.0.1")]
+    assert engine.asked == [("POST", "/api/ds/query", "a=b", Queries(form="api"))]
     assert (grafana.requests, engine.heard) == ([], [])
 
 
@@ -62,11 +63,11 @@ async def test_what_it_lets_pass_passes_whole_whether_it_has_read_or_not(
 ) -> None:
     engine = Engine(reads_bytes=limit_bytes)
     body = bytes(number % 251 for number in range(size_bytes))
-    async with Scripted(answer(b"fine", "X-Own: 1")) as grafana, in_front_of(grafana.url, engine=engine) as millpond:
+    async with Scripted(answer(b"fine")) as grafana, in_front_of(grafana.url, engine=engine) as millpond:
         reply = await millpond.ask("/x", method="POST", body=body)
     assert (reply.body, "X-Cache" in reply.headers) == (b"fine", False)
     assert grafana.requests[0].body == body
-    assert engine.heard == [("/x", 200, "1")]
+    assert engine.heard == [("/x", 200, Other())]
     if limit_bytes is not None:
         assert engine.bodies == [body if size_bytes <= limit_bytes else None]
 
@@ -88,7 +89,7 @@ async def test_it_hears_of_an_answer_before_the_client_does() -> None:
     ):
         for _ in range(2):  # and its failure holds no slot
             assert (await millpond.ask("/x", method="DELETE")).status == 403
-    assert engine.heard == [("/x", 200, None)] * 2
+    assert engine.heard == [("/x", 200, Other())] * 2
 
 
 CONNECT = UpstreamError("Data source grafana failed", kind="connect")

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from multidict import CIMultiDict
-
 from ...cache.store import Store
 from ...config.schema import Config
 from ...core import paths, policy
 from ...core.headers import pass_headers
-from ...core.model import Headers, Kind, Reason
+from ...core.model import Kind, Reason
 from ...dialects import form
 from ...dialects.grafana.routes import (
     ById,
@@ -23,13 +21,13 @@ from ...dialects.grafana.routes import (
     ByUid,
     Edited,
     IdentityChanged,
+    Meaning,
     Proxied,
     PublicQuery,
     Queries,
     Ref,
     Resource,
     SessionRenewed,
-    meaning,
 )
 from ...errors import SettingsNotDurable
 from ...settings.book import Book
@@ -93,9 +91,9 @@ class Front:
     def visit(self, incoming: Incoming) -> Visit:
         return Visit(incoming, self.sources.rules, asking=self._asking, callers=self.callers, directory=self.directory)
 
-    async def answer(self, incoming: Incoming, peer: str) -> Reply | None:
+    async def answer(self, incoming: Incoming, found: Meaning) -> Reply | None:
         """None for what is not the cache's to answer. Raises MillpondError."""
-        match meaning(incoming.method, paths.canonical(incoming.path)):
+        match found:
             case Queries() | PublicQuery() | Resource() | Proxied() as cached:
                 visit = self.visit(incoming)
                 reply = await self._answer(visit, cached)
@@ -103,11 +101,11 @@ class Front:
             case _:
                 return None
 
-    async def passed(self, incoming: Incoming, status: int, headers: Headers) -> None:
+    async def passed(self, incoming: Incoming, found: Meaning, status: int) -> None:
         """Grafana has answered what passed: what it may have changed is forgotten, what it changed unreachable, before the
         client knows.
         """
-        match meaning(incoming.method, paths.canonical(incoming.path)):
+        match found:
             case IdentityChanged():
                 self.callers.forget()
             case SessionRenewed():
@@ -145,7 +143,7 @@ class Front:
         kind = Kind.RESOURCE if isinstance(cached, Resource) else Kind.QUERY
         refusal = self._refusal(incoming)
         if refusal is not None:
-            return await self._pass(incoming, refusal, kind)
+            return await self._pass(incoming, cached, refusal, kind)
         match cached:
             case Queries():
                 outcome = await self._queries.answer(visit, cached)
@@ -155,7 +153,7 @@ class Front:
                 outcome = await self._of_one(visit, ref, namespace, path)
             case Proxied(ref=ref, path=path):
                 outcome = await self._of_one(visit, ref, None, path, proxied=True)
-        return outcome if isinstance(outcome, Reply) else await self._pass(incoming, outcome, kind)
+        return outcome if isinstance(outcome, Reply) else await self._pass(incoming, cached, outcome, kind)
 
     def _refusal(self, incoming: Incoming) -> Reason | None:
         """Why nobody need be asked who this is."""
@@ -179,7 +177,7 @@ class Front:
         make = self.sources.proxied if proxied else self.sources.asked_for_resources
         return await self._pipeline.answer(make(admitted.sources[0], admitted.identity, base), below)
 
-    async def _pass(self, incoming: Incoming, reason: Reason, kind: Kind) -> Reply:
+    async def _pass(self, incoming: Incoming, found: Meaning, reason: Reason, kind: Kind) -> Reply:
         outgoing = Outgoing(
             method=incoming.method,
             target=f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path,
@@ -190,7 +188,7 @@ class Front:
         step = PassThrough(reason=reason, outgoing=outgoing, kind=kind)
         reply = await self._pipeline.pass_on(self.sources.grafana, step)
         if isinstance(reply.payload, Payload):
-            await self.passed(incoming, reply.payload.status, CIMultiDict(reply.payload.headers))
+            await self.passed(incoming, found, reply.payload.status)
         return reply
 
     async def _met(self, source: DataSource) -> None:

@@ -1,4 +1,6 @@
-"""What passing through to Grafana costs, beside nginx: `python -m benchmarks.front [--quick]`, or `make bench-front`.
+"""What the position in front of Grafana costs, beside nginx: `python -m benchmarks.front [--quick]`, `make bench-front`.
+
+First hits of query requests (`front_hits`), then passing through.
 
 In each round the origin is asked directly, through Millpond, through nginx configured as Grafana's documentation has it
 (a connection to Grafana for each request), and through nginx with connections kept: median and 99th percentile with 1 and
@@ -12,16 +14,16 @@ import os
 import shutil
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from . import peers
+from . import front_hits, peers
+from .loading import Figure, load
 from .peers import Peer
 
 _GB = 1_000_000_000
@@ -61,15 +63,6 @@ server {{
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    p50_us: float
-    p99_us: float
-    requests_per_second: float
-    cpu_us: float
-    errors: int
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.front", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of two seconds each instead of three of five")
@@ -82,8 +75,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         running: list[Peer] = []
         try:
+            errors = front_hits.compare(Path(directory), lambda peer: _started(running, peer), rounds, seconds)
             servers, downloads = _start(Path(directory), running)
-            errors = sum(
+            errors += sum(
                 _compare(servers, size, connections, rounds, seconds)
                 for size in ("1k", "60k")
                 for connections in (1, 8, 64)
@@ -95,13 +89,15 @@ def main() -> int:
     return 1 if errors else 0
 
 
+def _started(running: list[Peer], peer: Peer) -> Peer:
+    running.append(peer)
+    return peer
+
+
 def _start(directory: Path, running: list[Peer]) -> tuple[dict[str, Peer], dict[str, Peer]]:
     """What is asked for small answers, and what for the download: Millpond has one origin each."""
 
-    def started(peer: Peer) -> Peer:
-        running.append(peer)
-        return peer
-
+    started = partial(_started, running)
     origin = started(peers.origin())
     (directory / "files").mkdir()
     with (directory / "files" / "gigabyte").open("wb") as file:
@@ -143,7 +139,7 @@ def _compare(servers: Mapping[str, Peer], size: str, connections: int, rounds: i
             raise SystemExit(f"{name} does not give the origin's answer")
     for _ in range(rounds):
         for name, server in servers.items():
-            figures[name].append(_load(server, size, connections, seconds))
+            figures[name].append(load(server, f"/{size}/api/search?q=a", _WORDS, connections, seconds))
     direct_us = statistics.median(figure.p50_us for figure in figures["direct"])
     for name, several in figures.items():
         p50_us = statistics.median(figure.p50_us for figure in several)
@@ -162,16 +158,6 @@ def _body(server: Peer, size: str) -> bytes:
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/{size}/api/search?q=a", timeout=10) as response:
         body: bytes = response.read()
         return body
-
-
-def _load(server: Peer, size: str, connections: int, seconds: int) -> Figure:
-    url = f"http://127.0.0.1:{server.port}/{size}/api/search?q=a"
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_WORDS), url]
-    cpu_before = server.cpu_seconds()
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
-    requests, microseconds, p50_us, p99_us, errors = (int(word) for word in printed.split()[-5:])
-    cpu_us = (server.cpu_seconds() - cpu_before) / max(1, requests) * 1e6
-    return Figure(p50_us, p99_us, requests / (microseconds / 1e6), cpu_us, errors)
 
 
 def _download(servers: Mapping[str, Peer], rounds: int) -> None:

@@ -26,7 +26,7 @@ def matrix(size_bytes: int) -> bytes:
     return body.encode()
 
 
-def _response(body: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> bytes:
+def response(body: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b" % (
         status,
         headers,
@@ -35,10 +35,10 @@ def _response(body: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> b
     )
 
 
-_RESPONSES = {prefix: _response(matrix(size)) for prefix, size in SIZES_BYTES.items()} | {
-    b"/zip/": _response(gzip.compress(matrix(SIZES_BYTES[b"/60k/"])), headers=b"Content-Encoding: gzip\r\n"),
-    b"/large/": _response(matrix(LARGE_BYTES)),
-    b"/fail/": _response(b'{"status":"error"}', status=b"500 Internal Server Error"),
+_RESPONSES = {prefix: response(matrix(size)) for prefix, size in SIZES_BYTES.items()} | {
+    b"/zip/": response(gzip.compress(matrix(SIZES_BYTES[b"/60k/"])), headers=b"Content-Encoding: gzip\r\n"),
+    b"/large/": response(matrix(LARGE_BYTES)),
+    b"/fail/": response(b'{"status":"error"}', status=b"500 Internal Server Error"),
 }
 
 
@@ -62,9 +62,11 @@ class Origin(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._received = rest[length:]
-            target = head.split(b" ", 2)[1]
-            prefix = next((prefix for prefix in _RESPONSES if target.startswith(prefix)), b"/1k/")
-            self._transport.write(_RESPONSES[prefix])
+            self._transport.write(self.answer(head.split(b" ", 2)[1]))
+
+    def answer(self, target: bytes) -> bytes:
+        prefix = next((prefix for prefix in _RESPONSES if target.startswith(prefix)), b"/1k/")
+        return _RESPONSES[prefix]
 
 
 def _content_length(head: bytes) -> int:
@@ -75,11 +77,10 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-async def main(port: int) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Origin, "127.0.0.1", port, backlog=1024)
+async def serve(protocol: type[Origin], port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(serve(Origin, int(sys.argv[1])))

@@ -81,8 +81,13 @@ def free_port() -> int:
 
 
 def origin() -> Peer:
+    return program("origin", "benchmarks.origin")
+
+
+def program(name: str, module: str) -> Peer:
+    """A module of ours that is given its port."""
     port = free_port()
-    return start("origin", port, "", [sys.executable, "-m", "benchmarks.origin", str(port)])
+    return start(name, port, "", [sys.executable, "-m", module, str(port)])
 
 
 def nginx(directory: Path, origin_port: int) -> Peer:

@@ -60,8 +60,10 @@ class Directory:
         self._facts: Facts[tuple[int, Ref], DataSource] = Facts(monotonic, seconds=seconds)
 
     async def find(self, org_id: int, ref: Ref, headers: Pairs) -> Fact[DataSource]:
-        """None: there is none, or it could not be read."""
-        return await self._facts.get((org_id, ref), partial(self._ask, org_id, ref, headers))
+        """None: there is none, or it could not be read. The cookies are those of this caller, who alone was asked for."""
+        cookies: list[tuple[str, str]] = []
+        fact = await self._facts.get((org_id, ref), partial(self._ask, org_id, ref, headers, cookies))
+        return Fact(fact.value, tuple(cookies))
 
     def forget(self, key: str | None = None) -> None:
         """What is known of a data source, or (None) of all."""
@@ -70,23 +72,24 @@ class Directory:
     async def close(self) -> None:
         await self._facts.close()
 
-    async def _ask(self, org_id: int, ref: Ref, headers: Pairs) -> Fact[DataSource]:
-        cookies: Pairs = ()
+    async def _ask(self, org_id: int, ref: Ref, headers: Pairs, cookies: list[tuple[str, str]]) -> Fact[DataSource]:
+        """For everybody who waits; `cookies` are added to for the one whose credentials these are."""
         for asker in filter(None, (headers, self._token)):
             told = await self._asking.get(_path(ref), asker, "datasource")
-            cookies = (*cookies, *(told.cookies if asker is headers else ()))
+            if asker is headers:
+                cookies += told.cookies
             source = _read(org_id, told.json())
             if source is not None:
-                return await self._found(source, ref, cookies)
+                return await self._found(source, ref)
         told = await self._asking.get("/api/frontend/settings", headers, "datasource")
-        source = _read_pages(org_id, ref, told.json())
-        return await self._found(source, ref, (*cookies, *told.cookies))
+        cookies += told.cookies
+        return await self._found(_read_pages(org_id, ref, told.json()), ref)
 
-    async def _found(self, source: DataSource | None, ref: Ref, cookies: Pairs) -> Fact[DataSource]:
+    async def _found(self, source: DataSource | None, ref: Ref) -> Fact[DataSource]:
         if source is None or not _is(source, ref):
-            return Fact(None, cookies)
+            return Fact(None)
         await self._met(source)
-        return Fact(source, cookies)
+        return Fact(source)
 
 
 def _path(ref: Ref) -> str:

@@ -1,5 +1,7 @@
 """A data source is what Grafana says of it, to the caller, to the token of the configuration, or to its pages."""
 
+import asyncio
+
 import pytest
 
 from proxy.dialects.grafana.routes import ById, ByName, ByUid, Ref
@@ -82,6 +84,17 @@ async def test_the_token_reads_what_the_caller_may_not() -> None:
     fact = await looking.directory.find(1, ByUid("m"), HEADERS)
     assert fact.value is not None
     assert fact.cookies == ()
+
+
+async def test_a_renewed_session_goes_to_the_caller_it_is_of_and_not_to_who_waits_for_the_same_data_source() -> None:
+    looking = Looking({UID: told(SOURCE, "grafana_session=of-the-first")})
+    first, second = await asyncio.gather(
+        looking.directory.find(1, ByUid("m"), HEADERS),
+        looking.directory.find(1, ByUid("m"), (("Authorization", "another"),)),
+    )
+    assert looking.says.asked == [UID]
+    assert first.cookies == (("Set-Cookie", "grafana_session=of-the-first"),)
+    assert second.cookies == ()
 
 
 async def test_a_token_of_another_organisation_has_read_anothers() -> None:

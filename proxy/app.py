@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -97,13 +98,24 @@ class _InFront:
 
 
 class App:
-    """One process: its parts, and the order in which they start, change and end."""
+    """One process: its parts, and the order in which they start, change and end. `monotonic` (seconds) and `now_ms` are its
+    clocks, those of Redis apart.
+    """
 
-    def __init__(self, config: Config, reload: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        reload: Callable[[], Config],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._config = config
         self._load = reload
+        self._monotonic = monotonic
+        self._now_ms = now_ms
         self.metrics = Metrics()
-        self.store = _store(config, self.metrics)
+        self.store = _store(config, self.metrics, monotonic)
         self.book = _book(
             config,
             moved=lambda: self._cleaner.soon(),
@@ -112,7 +124,9 @@ class App:
         self.access = Access(config.auth)
         self.readiness = ops.Readiness(self._failing)
         self.sources = SourcesInForce(SourceFaults(self.metrics))
-        self._pipeline = Pipeline(book=self.book, store=self.store, metrics=self.metrics)
+        self._pipeline = Pipeline(
+            book=self.book, store=self.store, metrics=self.metrics, monotonic=monotonic, now_ms=now_ms
+        )
         self._cleaner = Cleaner(
             self.store.sweep,
             lambda: self.book.generations,
@@ -144,6 +158,8 @@ class App:
             book=self.book,
             store=self.store,
             metrics=self.metrics,
+            monotonic=self._monotonic,
+            now_ms=self._now_ms,
         )
         handler = FrontHandler(
             upstream=upstream,
@@ -291,7 +307,7 @@ def _reason(error: OSError) -> str:
     return os.strerror(number) if number > 0 else str(error.strerror or error)
 
 
-def _store(config: Config, metrics: Metrics) -> Store:
+def _store(config: Config, metrics: Metrics, monotonic: Callable[[], float]) -> Store:
     caching = config.caching
     if caching.backend == "redis":
         from .cache.redis import RedisStore  # half of the start-up time, for those who use it
@@ -299,7 +315,9 @@ def _store(config: Config, metrics: Metrics) -> Store:
         return RedisStore(
             caching, on_fault=lambda operation, kind: metrics.store_failed(operation=operation, kind=kind)
         )
-    store = MemoryStore(max_size_bytes=int(caching.memory.max_size_mb * MIB), max_value_bytes=caching.max_value_bytes)
+    store = MemoryStore(
+        max_size_bytes=int(caching.memory.max_size_mb * MIB), max_value_bytes=caching.max_value_bytes, clock=monotonic
+    )
     metrics.watch("memory_size_bytes", "Bytes of the entries in memory.", lambda: store.size_bytes)
     metrics.watch("memory_max_size_bytes", "What they may be at most.", lambda: caching.memory.max_size_mb * MIB)
     metrics.watch("memory_entries", "Entries in memory.", lambda: len(store))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -34,13 +35,13 @@ class Application:
 
 
 @asynccontextmanager
-async def running(config: Config, data_dir: Path) -> AsyncIterator[Application]:
-    """`config` without its `server` section."""
+async def running(config: Config, data_dir: Path, **clocks: Any) -> AsyncIterator[Application]:
+    """`config` without its `server` section; `clocks` are those of `App`."""
     server = Server(listen=f"127.0.0.1:{free_port()}", admin_listen=f"127.0.0.1:{free_port()}", data_dir=str(data_dir))
     config = msgspec.structs.replace(config, server=server)
     async with aiohttp.ClientSession() as client:
         application = Application(
-            app=App(config, lambda: application.next_config),
+            app=App(config, lambda: application.next_config, **clocks),
             client=client,
             url=f"http://{server.listen}",
             admin_url=f"http://{server.admin_listen}",

@@ -2,11 +2,12 @@
 
 What it assumes, looked up in Grafana's open source and documents (7.x to 13.x):
 
-* Who asks (`identity`, `sessions`): bearer, basic, session cookie, anonymous, in that order. With `rotation="new"` (10 and
-  later) credentials that fail are passed over and anonymous access may take over, but a session past its interval is 401
-  `session.token.rotate` and is renewed by POST /api/user/auth-tokens/rotate alone. With "old" (9 and earlier) a wrong
-  `Authorization` is 401 at once, and any request of a session past its interval is answered with a new cookie. A previous
-  token goes on working until its successor is itself replaced; used a minute after the rotation, it hastens the next.
+* Who asks (`identity`, `sessions`): bearer, basic, auth proxy (`auth_proxy_header`, from any address), session cookie,
+  anonymous, in that order. With `rotation="new"` (10 and later) credentials that fail are passed over and anonymous
+  access may take over, but a session past its interval is 401 `session.token.rotate` and is renewed by POST
+  /api/user/auth-tokens/rotate alone. With "old" (9 and earlier) a wrong `Authorization` is 401 at once, and any request
+  of a session past its interval is answered with a new cookie. A previous token goes on working until its successor is
+  itself replaced; used a minute after the rotation, it hastens the next.
 * The org is that of `X-Grafana-Org-Id`, else the user's current one; of an org that one is not in, it is -1 without a
   role. A service account is bound to its org and ignores the header. A signed-in `?orgId=` of another org switches and
   redirects (302), on any path.

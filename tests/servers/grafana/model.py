@@ -18,6 +18,8 @@ class Flags:
     anonymous_org: int = 0
     """0: no anonymous access."""
     anonymous_role: Role = "Viewer"
+    auth_proxy_header: str = ""
+    """Names a user to it, such as X-WEBAUTH-USER; empty: none does."""
     multi_status: bool = False
     sub_path: str = ""
     """Such as /grafana; fixed at the start."""

@@ -131,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rotation", choices=("old", "new"), default=flags.rotation)
     parser.add_argument("--anonymous-org", type=int, default=flags.anonymous_org)
     parser.add_argument("--anonymous-role", default=flags.anonymous_role)
+    parser.add_argument("--auth-proxy-header", default=flags.auth_proxy_header)
     parser.add_argument("--multi-status", action="store_true")
     parser.add_argument("--sub-path", default=flags.sub_path)
     parser.add_argument("--root-url", default=flags.root_url)

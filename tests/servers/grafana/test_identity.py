@@ -128,3 +128,15 @@ def test_a_cookie_from_another_site_is_refused(
     with_cookie = server.ask(method, "/api/ds/query", headers=headers | cookie(server.log_in("viewer")))
     assert (with_cookie.body == b"origin not allowed\n") != allowed
     assert server.ask(method, "/api/ds/query", headers=headers | basic("viewer")).body != b"origin not allowed\n"
+
+
+def test_an_auth_proxy_names_the_user(server: Grafana) -> None:
+    named = {"X-WEBAUTH-USER": "viewer"}
+    assert server.ask("GET", "/api/user", headers=named).status == 401
+    server.set_flags(auth_proxy_header="X-WEBAUTH-USER")
+    try:
+        assert server.ask("GET", "/api/user", headers=named).json["login"] == "viewer"
+        assert server.ask("GET", "/api/user", headers=named | basic("editor")).json["login"] == "editor"
+        assert server.ask("GET", "/api/user", headers={"X-WEBAUTH-USER": "stranger"}).status == 401
+    finally:
+        server.set_flags(auth_proxy_header="")

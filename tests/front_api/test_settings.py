@@ -37,7 +37,14 @@ OPERATIONS = [
 @pytest.mark.parametrize("rest", ["", "/", "?dataSourceType=loki"])
 @pytest.mark.parametrize("edition", ["oss", "enterprise", "legacy"])
 def test_every_operation_in_every_spelling_has_all_fields(
-    request: pytest.FixtureRequest, method: str, operation: str, body: object, message: str, form: str, rest: str, edition: str
+    request: pytest.FixtureRequest,
+    method: str,
+    operation: str,
+    body: object,
+    message: str,
+    form: str,
+    rest: str,
+    edition: str,
 ) -> None:
     place: Place = request.getfixturevalue(edition)
     segment = form.format(uid="postgres", id=place.id_of("postgres"))
@@ -60,7 +67,9 @@ def test_the_document_has_the_same_fields() -> None:
     assert response["required"] == list(FIELDS)
     paths = {path for path in document["paths"] if path.endswith(("cache", "enable", "disable", "clean"))}
     assert paths == {
-        f"/api/datasources/{form}/cache{operation}" for form in ("{uid}", "uid/{uid}") for _, operation, _, _ in OPERATIONS
+        f"/api/datasources/{form}/cache{operation}"
+        for form in ("{uid}", "uid/{uid}")
+        for _, operation, _, _ in OPERATIONS
     }
 
 

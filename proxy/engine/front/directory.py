@@ -27,7 +27,9 @@ _TELLING = ("type", "url", "access", "database", "user", "basicAuth", "withCrede
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSource:
-    """`version` differs between any two states of it that are known to differ."""
+    """`version` differs between any two states of it that are known to differ: Grafana counts the edits; where it does not
+    say how many, its settings stand for that.
+    """
 
     org_id: int
     id: int
@@ -116,7 +118,9 @@ def _read(org_id: int, document: object) -> DataSource | None:
     """Of /api/datasources/…; a token of another organisation has read another's."""
     if not isinstance(document, dict) or document.get("orgId") != org_id:
         return None
-    return _data_source(org_id, document, f"{document.get('version', 0)}:{_digest(document)}")
+    version = document.get("version")
+    known = type(version) is int and version > 0
+    return _data_source(org_id, document, str(version) if known else f"read:{_digest(document)}")
 
 
 def _read_pages(org_id: int, ref: Ref, document: object) -> DataSource | None:

@@ -52,8 +52,7 @@ class HeaderRules:
     `drop` is forwarded without being part of the identity; `keep` is identity although it is noise elsewhere; `noise`
     is the dialect's; `replaced` is set by the configuration on every request, so that the client's value never counts.
     `credentials` are forwarded as they are and belong to no key: whoever has them is asked for apart, at each hit.
-    `carried` are forwarded and not keyed although they are cut elsewhere. With `keeps_host` the client's Host goes on,
-    and is identity.
+    `carried` are forwarded and not keyed although they are cut elsewhere. Host goes on as one of `credentials` alone.
     """
 
     drop: frozenset[str] = frozenset()
@@ -62,7 +61,6 @@ class HeaderRules:
     replaced: frozenset[str] = frozenset()
     credentials: frozenset[str] = frozenset()
     carried: frozenset[str] = frozenset()
-    keeps_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +94,8 @@ def sort_headers(headers: Headers, rules: HeaderRules) -> Sorted:
             forward.append((name, value))
             continue
         if lower == "host":
-            kind = _Class.IDENTITY if rules.keeps_host else _Class.CUT
-        elif lower in rules.keep and kind is not _Class.COOKIE:
+            continue
+        if lower in rules.keep and kind is not _Class.COOKIE:
             kind = _Class.IDENTITY
         elif lower in rules.carried:
             kind = _Class.NOISE
@@ -141,7 +139,7 @@ def pass_headers(headers: Headers, rules: HeaderRules) -> Pairs:
     forward: list[tuple[str, str]] = []
     for name, value in end_to_end(headers):
         lower = name.lower()
-        if (lower == "host" and not rules.keeps_host) or lower in rules.replaced:
+        if (lower == "host" and lower not in rules.credentials) or lower in rules.replaced:
             continue
         if lower == "cookie" and lower not in rules.credentials:
             value = without_session_cookies(value)

@@ -166,9 +166,7 @@ def test_vary_on_a_header_that_is_forwarded_but_not_keyed() -> None:
     assert not varies_outside_key(["X-Forwarded-For"], HeaderRules(keep=frozenset({"x-forwarded-for"})))
 
 
-FRONT = HeaderRules(
-    credentials=frozenset({"cookie", "authorization"}), carried=frozenset({"x-forwarded-for"}), keeps_host=True
-)
+FRONT = HeaderRules(credentials=frozenset({"cookie", "authorization", "host"}), carried=frozenset({"x-forwarded-for"}))
 
 
 def test_credentials_are_sorted_apart_and_go_on_with_the_session() -> None:
@@ -188,10 +186,11 @@ def test_connection_cannot_name_credentials_away() -> None:
     assert told.credentials == (("x-webauth-user", "a"),)
 
 
-def test_a_host_that_goes_on_is_identity_and_an_address_is_not() -> None:
+def test_a_host_and_an_address_go_on_and_are_in_no_key() -> None:
     asked = CIMultiDict({"Host": "grafana.example", "X-Forwarded-For": "192.0.2.1"})
-    assert sort_headers(asked, FRONT).identity == (("host", "grafana.example"),)
-    assert CIMultiDict(sort_headers(asked, FRONT).forward) == asked
+    told = sort_headers(asked, FRONT)
+    assert (told.identity, told.credentials) == ((), (("host", "grafana.example"),))
+    assert CIMultiDict(told.forward) == CIMultiDict(pass_headers(asked, FRONT)) == asked
 
 
 def test_vary_on_credentials_is_outside_the_key() -> None:

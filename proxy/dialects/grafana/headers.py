@@ -1,8 +1,10 @@
 """Request headers in front of Grafana: which say who asks, which are noise, which it needs though no key has them."""
 
-CREDENTIALS = frozenset("cookie authorization x-grafana-org-id x-jwt-assertion".split())
+CREDENTIALS = frozenset("cookie authorization x-grafana-org-id x-jwt-assertion host".split())
 """They choose the user and the organisation, of which Grafana is asked. What an operator's proxy sends besides is theirs to
-name; a header that nobody has named stays part of the key, and of what Grafana is asked with."""
+name; a header that nobody has named stays part of the key, and of what Grafana is asked with. Host is Grafana's own
+affair (its CSRF check, `enforce_domain`) and reaches no data source.
+"""
 
 KEPT = frozenset(("x-grafana-from-expr",))
 """A plugin may look at it."""

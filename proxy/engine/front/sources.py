@@ -59,7 +59,6 @@ class FrontSources:
             noise=headers.NOISE,
             credentials=headers.CREDENTIALS | {name.lower() for name in grafana.auth_proxy.headers},
             carried=headers.CARRIED,
-            keeps_host=True,
         )
         self.grafana = SourceRuntime(
             config=grafana_source(config),

@@ -25,7 +25,7 @@ function request()
   }
   local body = '{"queries":[{"refId":"A","datasource":{"type":"prometheus","uid":"' .. size .. '"},"expr":"' .. filler
     .. "vector(" .. (count % 200) .. ')","range":true,"instant":false,"format":"time_series","legendFormat":"__auto",'
-    .. '"editorMode":"code","exemplar":false,"utcOffsetSec":3600,"datasourceId":1,"intervalMs":15000,"maxDataPoints":900}],'
+    .. '"editorMode":"code","exemplar":false,"utcOffsetSec":3600,"intervalMs":15000,"maxDataPoints":900}],'
     .. '"from":"1700000000000","to":"1700003600000"}'
   return wrk.format("POST", "/api/ds/query?ds_type=prometheus&size=" .. size, headers, body)
 end

@@ -39,13 +39,28 @@ SETTER: dict[str, type] = {
 _NAMES = {int: "a whole number", str: "a string", bool: "true or false"}
 
 
+async def _read(request: web.BaseRequest, limit_bytes: int) -> bytes | None:
+    connection = request.protocol
+    assert isinstance(connection, GuardedHandler)
+    body = bytearray()
+    with connection.waiting_for_body():
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > limit_bytes:
+                return None
+    return bytes(body)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """`admission` says who a caller is and which data source a path's segment names."""
+    """`admission` says who a caller is and which data source a path's segment names. `read` gives the request's body,
+    decoded where it has a content encoding; None as soon as it has more bytes than that.
+    """
 
     book: Book
     cleaner: Cleaner
     admission: Admission
+    read: Callable[[web.BaseRequest, int], Awaitable[bytes | None]] = _read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +129,10 @@ async def _get(api: Api, request: web.BaseRequest, source: SourceSettings) -> So
 
 
 async def _set(api: Api, request: web.BaseRequest, source: SourceSettings) -> SourceSettings:
-    config = _config(parse_object(await _body(request)), source)
+    body = await api.read(request, MAX_BODY_BYTES)
+    if body is None:
+        raise BodyTooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
+    config = _config(parse_object(body), source)
     changed = await api.book.change(source.uid, config)
     if not config.enabled:
         await api.cleaner.clean()
@@ -212,19 +230,6 @@ def _answer(message: str, source: SourceSettings) -> web.Response:
         },
         headers={hdrs.CACHE_CONTROL: "no-store"},
     )
-
-
-async def _body(request: web.BaseRequest) -> bytes:
-    """The whole body, decoded where it has a content encoding; refused as soon as it is too large."""
-    connection = request.protocol
-    assert isinstance(connection, GuardedHandler)
-    body = bytearray()
-    with connection.waiting_for_body():
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise BodyTooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _config(fields: dict[str, object], source: SourceSettings) -> CacheConfig:

@@ -96,7 +96,7 @@ class FrontHandler:
             return await client.relay(_payload(answer), ends=False)
         found = meaning(incoming.method, paths.canonical(incoming.path))
         if self._api is not None and isinstance(found, CachingApi):
-            return await self._api.answer(client.request, incoming, found)
+            return client.own(await self._api.answer(client.request, incoming, found), ends=incoming.holds_back)
         reply = await self._engine.answer(incoming, found) if self._engine is not None else None
         if reply is not None:
             return await client.reply(_said_of_grafana(reply), ends=incoming.holds_back, metrics=self._metrics)

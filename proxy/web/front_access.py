@@ -40,13 +40,18 @@ class FrontApi:
     book: Book
     cleaner: Cleaner
 
-    async def answer(self, request: web.BaseRequest, incoming: Incoming, called: CachingApi) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, incoming: Incoming, called: CachingApi) -> web.Response:
         """Raises MillpondError."""
         visit = self.front.visit(incoming)
         admission = ByGrafana(
             visit=visit, callers=self.front.callers, access=self.access, settings=lambda: self.book.snapshot
         )
-        api = caching_api.Api(book=self.book, cleaner=self.cleaner, admission=admission)
+        api = caching_api.Api(
+            book=self.book,
+            cleaner=self.cleaner,
+            admission=admission,
+            read=lambda _, limit_bytes: incoming.read(limit_bytes),
+        )
         operation = caching_api.BY_CALL[called.operation]
         response = await caching_api.answer(api, operation, request, called.segment)
         response.headers[hdrs.SERVER] = SERVER

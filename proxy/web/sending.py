@@ -34,8 +34,11 @@ class Client:
 
     def refuse(self, error: MillpondError, *, ends: bool) -> web.Response:
         """The error as an answer; `ends`: what follows on the connection is perhaps not what it looks like."""
-        self._note(status=error.status, detail=error.public_message)
-        response = _error_response(error)
+        return self.own(_error_response(error), ends=ends, detail=error.public_message)
+
+    def own(self, response: web.Response, *, ends: bool, **noted: object) -> web.Response:
+        """An answer of Millpond's own."""
+        self._note(status=response.status, **noted)
         self._end(response, ends=ends)
         return response
 

@@ -23,7 +23,7 @@ FIELDS: dict[str, type] = {
     "created": str,
     "updated": str,
 }
-OPERATIONS = [
+OPERATIONS: list[tuple[str, str, object, str]] = [
     ("GET", "", None, "Data source cache settings loaded"),
     ("POST", "", {}, "Data source cache settings updated"),
     ("POST", "/enable", None, "Data source cache enabled"),

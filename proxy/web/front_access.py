@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from ..config.schema import Action
 from ..dialects.grafana import permissions
+from ..dialects.grafana.permissions import Scopes
 from ..dialects.grafana.routes import ById, ByUid, CachingApi
 from ..engine.exchange import Incoming
 from ..engine.front.callers import Caller, Callers
@@ -26,7 +27,7 @@ from .guard import SERVER
 
 
 class GrafanaUnclear(MillpondError):
-    """Grafana did not say who is asking."""
+    """Grafana did not say who is asking, or for what."""
 
     status = 502
 
@@ -78,18 +79,25 @@ class ByGrafana:
             raise Forbidden("Requests from another origin are not allowed.")
         caller = await self._visit.caller()
         if caller is None:
-            raise await self._why_not()
+            raise await self._why_not(action)
         source = await self._source(caller, segment, action, of_all=of_all)
         settings = self._settings().sources.get(source.key)
         if settings is None:
             raise NotFound("Data source not found")
         return f"grafana org {caller.org_id}", settings
 
-    async def _why_not(self) -> MillpondError:
-        status = await self._visit.status("/api/org")
-        if status in (401, 403):
-            return Unauthorized("Unauthorized")
-        return GrafanaUnclear("Grafana did not say who is asking; try again when it answers.")
+    async def _why_not(self, action: Action) -> MillpondError:
+        match await self._visit.status("/api/org"):
+            case 401:
+                return Unauthorized("Unauthorized")
+            case 403:
+                return forbidden(self._needed({}, action))
+            case _:
+                return GrafanaUnclear("Grafana did not say who is asking; try again when it answers.")
+
+    def _needed(self, scopes: Scopes, action: Action) -> str:
+        known = True if self._callers.knows_caching_actions else None
+        return permissions.caching_action(scopes, write=action is Action.WRITE, known=known)
 
     async def _source(self, caller: Caller, segment: str, action: Action, *, of_all: bool) -> DataSource:
         """Whether they may comes before whether it is there."""
@@ -100,14 +108,23 @@ class ByGrafana:
             await self._require_admin(action)
         else:
             uid, id_ = (source.uid, source.id) if source is not None else (segment, 0)
-            known = True if self._callers.knows_caching_actions else None
-            needed = permissions.caching_action(caller.scopes, write=action is Action.WRITE, known=known)
+            needed = self._needed(caller.scopes, action)
             may = permissions.allows_on_all if of_all else partial(permissions.allows, uid=uid, id=id_)
             if not may(caller.scopes, needed):
                 raise forbidden(needed)
         if source is None:
-            raise NotFound("Data source not found")
+            raise await self._why_absent(segment)
         return source
+
+    async def _why_absent(self, segment: str) -> MillpondError:
+        """To clients, Terraform among them, a 404 says that it is gone: only Grafana can say so."""
+        match await self._visit.status(f"/api/datasources/uid/{segment}"):
+            case 401:
+                return Unauthorized("Unauthorized")
+            case 403 | 404:
+                return NotFound("Data source not found")
+            case _:
+                return GrafanaUnclear("Grafana did not say whether there is such a data source; try again.")
 
     async def _require_admin(self, action: Action) -> None:
         """Before permissions there were roles: an organisation's admins alone could list its data sources."""

@@ -8,10 +8,11 @@ is in force here within one poll. The data path reads `snapshot`, an attribute; 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
 
 from ..config.schema import Config, Source
 from ..errors import NotFound, SettingsNotDurable, SettingsUnreadable
@@ -118,6 +119,15 @@ class Book:
         if uid is not None:
             self._source(uid)
         await self._shielded(lambda contents, moment: move(contents, uid, moment))
+
+    async def move_generations(self, uids: Collection[str]) -> None:
+        """The same of several sources, in one change."""
+        if not {source.uid for source in self._sources(self._known)}.issuperset(uids):
+            raise NotFound("Data source not found")
+        if uids:
+            await self._shielded(
+                lambda contents, moment: reduce(lambda made, uid: move(made, uid, moment), uids, contents)
+            )
 
     async def add(self, source: Source) -> None:
         """Bring in a data source of Grafana's, met for the first time or changed since. It is in the snapshot then, kept

@@ -139,6 +139,19 @@ async def test_moving_the_global_generation_moves_that_of_every_source(tmp_path:
         assert after["b"] == book.snapshot.sources["b"]
 
 
+async def test_several_generations_move_in_one_change(tmp_path: Path) -> None:
+    async with opened(FileSettings(tmp_path), config("a", "b", "c")) as book:
+        before, version = book.snapshot.sources, book.snapshot.version
+        await book.move_generations(["a", "c"])
+        after = book.snapshot.sources
+        assert {uid for uid in before if before[uid].generation != after[uid].generation} == {"a", "c"}
+        assert book.snapshot.version == version + 1
+        with pytest.raises(NotFound):
+            await book.move_generations(["a", "unknown"])
+        await book.move_generations([])
+        assert book.snapshot.sources == after
+
+
 async def test_it_is_told_when_a_generation_has_moved_here_or_elsewhere(tmp_path: Path) -> None:
     moves: list[int] = []
     async with (

@@ -197,10 +197,10 @@ class Front:
     async def _edited(self, ref: Ref | None) -> None:
         """Which organisation it is of is not asked: another's data source of that name loses a few answers."""
         self.directory.forget()
-        for settings in list(self._book.snapshot.sources.values()):
-            if is_of_grafana(settings.uid) and _may_be(settings, ref):
-                with suppress(SettingsNotDurable):  # counted; what is read of it next has another version anyway
-                    await self._book.move_generation(settings.uid)
+        known = self._book.snapshot.sources.values()
+        moved = [each.uid for each in known if is_of_grafana(each.uid) and _may_be(each, ref)]
+        with suppress(SettingsNotDurable):  # counted; what is read of it next has another version anyway
+            await self._book.move_generations(moved)
 
 
 def _chooses_the_caller(query: str) -> bool:

@@ -109,6 +109,9 @@ def _orders(world: World) -> dict[str, Callable[[dict[str, Any]], Any]]:
     def provision(body: dict[str, Any]) -> None:
         apply_provisioned(world, body)
 
+    def canned(body: dict[str, Any]) -> None:
+        world.canned[body["call"]] = body["status"]
+
     def forget(_: dict[str, Any]) -> None:
         for counter in (world.executions, world.resources, world.proxied, world.requests):
             counter.clear()
@@ -130,5 +133,6 @@ def _orders(world: World) -> dict[str, Callable[[dict[str, Any]], Any]]:
         "public": publish,
         "stage": stage,
         "provision": provision,
+        "canned": canned,
         "forget": forget,
     }

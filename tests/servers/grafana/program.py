@@ -25,7 +25,7 @@ from .defaults import default_world
 from .errors import Failure
 from .identity import authenticate
 from .model import Flags
-from .wire import Handler, finish, redirect, refusal
+from .wire import Handler, answer, finish, redirect, refusal
 from .world import World
 
 _MODULES = (users_api, query_api, resources, data_proxy, datasources_api, public_dashboards, pages, live, oddities)
@@ -52,6 +52,8 @@ def application(world: World) -> web.Application:
             return refused
         if switched := _switched_org(world, request):
             return switched
+        if status := world.canned.get(f"{request.method} {request.path}"):
+            return answer({}, status)
         try:
             return await handler(request)
         except Failure as error:

@@ -165,6 +165,10 @@ class Grafana(Process):
         """The same, at the next reload of the provisioning."""
         self._tell("stage", uid=uid, org=org_id, **changes)
 
+    def answer_with(self, method: str, path: str, status: int) -> None:
+        """To a call that it does not have, from now on: nothing but the status."""
+        self._tell("canned", call=f"{method} {path}", status=status)
+
     def publish(
         self,
         token: str,

@@ -43,6 +43,8 @@ class World:
     proxied: Counter[str] = field(default_factory=Counter)
     """By `<org>/<uid>`."""
     gates: dict[str, Gate] = field(default_factory=dict)
+    canned: dict[str, int] = field(default_factory=dict)
+    """Calls that it does not have, by method and path, and with which status it answers them all the same."""
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_REQUESTS))
     _numbers: Counter[str] = field(default_factory=Counter)
 

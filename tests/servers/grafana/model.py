@@ -23,8 +23,15 @@ class Flags:
     multi_status: bool = False
     sub_path: str = ""
     """Such as /grafana; fixed at the start."""
+    taken_away: bool = False
+    """The sub-path is in its links alone: a proxy before it takes it away (`serve_from_sub_path = false`)."""
     root_url: str = ""
     """Where users reach it, with the sub-path and no slash at the end; empty: its own address."""
+
+    @property
+    def own_path(self) -> str:
+        """What its own paths begin with."""
+        return "" if self.taken_away else self.sub_path
 
 
 @dataclass(slots=True, kw_only=True)

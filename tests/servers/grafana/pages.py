@@ -47,7 +47,7 @@ def routes(world: World, prefix: str) -> list[web.RouteDef]:
     async def login(request: web.Request) -> web.StreamResponse:
         caller = _caller(world, request)
         if caller and caller.kind == "user":
-            return redirect(f"{prefix}/")
+            return redirect(f"{world.flags.sub_path}/")
         return _index(world, caller)
 
     async def frontend_settings(_: web.Request, caller: Caller) -> web.StreamResponse:

@@ -33,7 +33,7 @@ _MAX_BODY_BYTES = 2**31
 
 
 def application(world: World) -> web.Application:
-    prefix = world.flags.sub_path
+    prefix = world.flags.own_path
 
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -83,7 +83,7 @@ def _refused(world: World, request: web.Request, error: Failure) -> web.StreamRe
     prefix = world.flags.sub_path
     if error.status != 401 or _is_api(request, prefix) or request.method != "GET":
         return refusal(error.body, error.status, error.cookies)
-    back = quote(request.raw_path, safe="")
+    back = quote(prefix + request.raw_path.removeprefix(prefix), safe="")
     cookie = f"redirect_to={back}; Path={prefix or '/'}; HttpOnly; SameSite=Lax"
     if error.body.get("messageId") == "session.token.rotate":
         target = quote(request.raw_path.removeprefix(prefix), safe="")
@@ -136,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--auth-proxy-header", default=flags.auth_proxy_header)
     parser.add_argument("--multi-status", action="store_true")
     parser.add_argument("--sub-path", default=flags.sub_path)
+    parser.add_argument("--taken-away", action="store_true")
     parser.add_argument("--root-url", default=flags.root_url)
     given = vars(parser.parse_args(arguments))
     port = given.pop("port")

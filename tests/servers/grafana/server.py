@@ -66,8 +66,8 @@ class Grafana(Process):
 
     @property
     def url(self) -> str:
-        """With the sub-path, where it has one."""
-        return f"{super().url}{self.flags.sub_path}"
+        """With the sub-path, where it serves it."""
+        return f"{super().url}{self.flags.own_path}"
 
     def command(self) -> Sequence[str]:
         given = {name.replace("_", "-"): value for name, value in asdict(self.flags).items() if value}

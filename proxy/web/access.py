@@ -66,10 +66,15 @@ class Caller:
         self, segment: str, settings: Snapshot, action: Action, *, of_all: bool = False, org_id: int = 1
     ) -> SourceSettings:
         """The data source that a path's segment names, of the file or else of Grafana's organisation, for a caller who may
-        do `action` with it, or (`of_all`) with all of them. Whether they may comes before whether it is there: whoever
-        may do nothing learns nothing.
+        do `action` with it, or (`of_all`) with all of them.
         """
         found = settings.find(segment) or settings.find_in_org(org_id, segment)
+        return self.admit(found, segment, action, of_all=of_all)
+
+    def admit(self, found: SourceSettings | None, segment: str, action: Action, *, of_all: bool) -> SourceSettings:
+        """What the segment names, if they may. That comes before whether it is there: whoever may do nothing learns
+        nothing.
+        """
         self.require(action, None if of_all else found.own_uid if found else segment)
         if found is None:
             raise NotFound("Data source not found")

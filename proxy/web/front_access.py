@@ -21,7 +21,7 @@ from ..errors import Forbidden, MillpondError, NotFound, Unauthorized
 from ..settings.book import Book
 from ..settings.model import Snapshot, SourceSettings
 from . import caching_api
-from .access import Access, ByToken, forbidden
+from .access import Access, forbidden, org_of
 from .cleaning import Cleaner
 from .guard import SERVER
 
@@ -66,7 +66,6 @@ class ByGrafana:
     def __init__(self, *, visit: Visit, callers: Callers, access: Access, settings: Callable[[], Snapshot]) -> None:
         self._visit = visit
         self._callers = callers
-        self._by_token = ByToken(access=access, settings=settings)
         self._access = access
         self._settings = settings
 
@@ -74,7 +73,7 @@ class ByGrafana:
         self, request: web.BaseRequest, segment: str, action: Action, *, of_all: bool
     ) -> tuple[str, SourceSettings]:
         if self._access.knows(request.headers.getall(hdrs.AUTHORIZATION, [])):
-            return await self._by_token.admit(request, segment, action, of_all=of_all)
+            return self._by_token(request, segment, action, of_all=of_all)
         if not is_of_its_own_page(request.headers):
             raise Forbidden("Requests from another origin are not allowed.")
         caller = await self._visit.caller()
@@ -85,6 +84,14 @@ class ByGrafana:
         if settings is None:
             raise NotFound("Data source not found")
         return f"grafana org {caller.org_id}", settings
+
+    def _by_token(
+        self, request: web.BaseRequest, segment: str, action: Action, *, of_all: bool
+    ) -> tuple[str, SourceSettings]:
+        """On Grafana's own address a data source of the file is none."""
+        caller = self._access.caller(request)
+        found = self._settings().find_in_org(org_of(request.headers), segment)
+        return caller.name, caller.admit(found, segment, action, of_all=of_all)
 
     async def _why_not(self, action: Action) -> MillpondError:
         match await self._visit.status("/api/org"):

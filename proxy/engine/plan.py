@@ -155,7 +155,7 @@ async def plan(source: SourceRuntime, settings: SourceSettings, incoming: Incomi
         method=incoming.method,
         path=source.base_path + incoming.path,
         query=incoming.query,
-        forward=sorted_headers.forward,
+        forward=source.forwards(sorted_headers.forward),
         body=body,
         ranged=_ranged(source, settings, scope, call),
     )

@@ -1,5 +1,6 @@
 """A data source as the engine uses it: its configuration with everything derived from it once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,11 +37,16 @@ class Limits:
         )
 
 
+def _as_they_are(headers: Pairs) -> Pairs:
+    return headers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRuntime:
     """`base_path` is between the upstream's address and the source's own paths. Where it `asks_as_caller`, answers are
     shared by callers whose credentials differ: what one of them is refused says nothing to another. `identity` is in
     every key. `hit_headers` go out with every hit. `ignored` are the refusals that its answers' heads do not mean.
+    `forwards` is what becomes of the headers that go along with a call that may be kept.
     """
 
     config: Source
@@ -55,6 +61,7 @@ class SourceRuntime:
     identity: Pairs = ()
     hit_headers: Pairs = ()
     ignored: frozenset[Reason] = frozenset()
+    forwards: Callable[[Pairs], Pairs] = _as_they_are
 
     @classmethod
     def of(cls, config: Source, limits: Limits, upstream: Upstream) -> Self:

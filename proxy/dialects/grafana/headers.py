@@ -1,5 +1,9 @@
 """Request headers in front of Grafana: which say who asks, which are noise, which it needs though no key has them."""
 
+from ...core.model import Pairs
+
+ORG = "X-Grafana-Org-Id"
+
 CREDENTIALS = frozenset("cookie authorization x-grafana-org-id x-jwt-assertion host".split())
 """They choose the user and the organisation, of which Grafana is asked. What an operator's proxy sends besides is theirs to
 name; a header that nobody has named stays part of the key, and of what Grafana is asked with. Host is Grafana's own
@@ -20,3 +24,12 @@ NOISE = frozenset(
     "faro-session-id".split()
 )
 """What load balancers and CDNs add: different for each request or viewer, and nothing to a data source. It is cut."""
+
+
+def in_org(headers: Pairs, org_id: int) -> Pairs:
+    """The same, asking in that organisation and no other.
+
+    Without this name it is the one that the user is in, which another window, or another replica of Millpond, may change
+    at any moment: an answer would be taken for the wrong organisation's.
+    """
+    return (*(pair for pair in headers if pair[0].lower() != ORG.lower()), (ORG, str(org_id)))

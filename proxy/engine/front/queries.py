@@ -184,7 +184,7 @@ class _Making:
             method=self.incoming.method,
             path=self.incoming.path,
             query=self.incoming.query,
-            forward=self.told.forward,
+            forward=runtime.forwards(self.told.forward),
             body=self.request.body_for(units),
         )
 

@@ -160,6 +160,7 @@ class FrontSources:
             identity=identity,
             hit_headers=hit_headers,
             ignored=ignored,
+            forwards=partial(headers.in_org, org_id=sources[0].org_id),
         )
 
     def _fingerprint(self, way: str, sources: tuple[DataSource, ...]) -> bytes:

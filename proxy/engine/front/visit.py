@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from ...core.headers import HeaderRules, sort_headers
 from ...core.model import Headers, Pairs, Reason
+from ...dialects.grafana.headers import in_org
 from ...dialects.grafana.routes import ByUid, Ref
 from ...dialects.grafana.sharing import Sharing
 from ..exchange import Incoming
@@ -75,7 +76,7 @@ class Visit:
         caller = await self.caller()
         if caller is None:
             return None
-        fact = await self._directory.find(caller.org_id, ref, self.credentials.headers)
+        fact = await self._directory.find(caller.org_id, ref, in_org(self.credentials.headers, caller.org_id))
         self.cookies += fact.cookies
         return fact.value
 

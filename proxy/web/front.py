@@ -28,6 +28,10 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 """May be asked again where a connection proved dead (RFC 9110 §9.2.1); no other method is ever sent twice."""
 
 
+_NEVER_SENT = frozenset(("dns", "connect", "tls", "timeout-connect", "timeout-queue"))
+"""Failures after which Grafana cannot have done what it was asked."""
+
+
 class FrontEngine(Protocol):
     """What is cached of Grafana. The headers of `incoming` are those that Grafana would see."""
 
@@ -35,7 +39,9 @@ class FrontEngine(Protocol):
         """None: not the cache's to answer; it passes. Raises MillpondError."""
 
     async def passed(self, incoming: Incoming, found: Meaning, status: int) -> None:
-        """Grafana has answered what passed, and the client does not know it yet."""
+        """Grafana has answered what passed, and the client does not know it yet; or (0) its answer did not come, and it may
+        have done what it was asked.
+        """
 
 
 class FrontHandler:
@@ -102,8 +108,7 @@ class FrontHandler:
             return await client.reply(_said_of_grafana(reply), ends=incoming.holds_back, metrics=self._metrics)
         if self._pages is not None and self._pages.may_be_filled(found):
             return await self._page(client, incoming, outgoing, found, self._pages)
-        response = await self.upstream.fetch(replace(outgoing, body=incoming.stream()))
-        self._metrics.passed(status=response.status)
+        response = await self._fetch(incoming, replace(outgoing, body=incoming.stream()), found)
         if self._engine is not None:
             try:
                 await self._engine.passed(incoming, found, response.status)
@@ -112,12 +117,21 @@ class FrontHandler:
                 raise
         return await client.relay(_payload(response), ends=incoming.holds_back)
 
+    async def _fetch(self, incoming: ClientRequest, outgoing: Outgoing, found: Meaning) -> Response:
+        try:
+            response = await self.upstream.fetch(outgoing)
+        except UpstreamError as error:
+            if self._engine is not None and error.kind not in _NEVER_SENT:
+                await self._engine.passed(incoming, found, 0)
+            raise
+        self._metrics.passed(status=response.status)
+        return response
+
     async def _page(
         self, client: Client, incoming: ClientRequest, outgoing: Outgoing, found: Meaning, pages: Pages
     ) -> web.StreamResponse:
         asked = replace(outgoing, headers=pages.asked_plainly(outgoing.headers))
-        response = await self.upstream.fetch(asked)
-        self._metrics.passed(status=response.status)
+        response = await self._fetch(incoming, asked, found)
         try:
             if self._engine is not None:
                 await self._engine.passed(incoming, found, response.status)

@@ -92,6 +92,18 @@ async def test_it_hears_of_an_answer_before_the_client_does() -> None:
     assert engine.heard == [("/x", 200, Other())] * 2
 
 
+async def test_it_hears_of_what_may_have_been_done_without_an_answer() -> None:
+    async def hang_up(_: Seen, connection: Connection) -> None:
+        connection.reset()
+
+    engine = Engine()
+    async with Scripted(hang_up) as grafana, in_front_of(grafana.url, engine=engine) as millpond:
+        assert (await millpond.ask("/x", method="DELETE")).status == 502
+    async with in_front_of(grafana.url, engine=engine) as millpond:  # where nobody listens any longer
+        assert (await millpond.ask("/y", method="DELETE")).status == 502
+    assert engine.heard == [("/x", 0, Other())]
+
+
 CONNECT = UpstreamError("Data source grafana failed", kind="connect")
 SLOW = UpstreamTimeout("Data source grafana failed", kind="timeout-first-byte")
 

@@ -102,8 +102,8 @@ class Front:
                 return None
 
     async def passed(self, incoming: Incoming, found: Meaning, status: int) -> None:
-        """Grafana has answered what passed: what it may have changed is forgotten, what it changed unreachable, before the
-        client knows.
+        """Grafana has answered what passed, or (0) may have done it without an answer: what it may have changed is
+        forgotten, what it changed unreachable, before the client knows.
         """
         match found:
             case IdentityChanged():
@@ -113,7 +113,7 @@ class Front:
             case Edited(ref=ref) if status < 400:
                 self.callers.forget()
                 await self._edited(ref)
-        if 300 <= status < 400 and _chooses_the_caller(incoming.query):
+        if (not status or 300 <= status < 400) and _chooses_the_caller(incoming.query):
             self.callers.forget()  # the user has moved into another organisation, with all of their sessions
 
     @property

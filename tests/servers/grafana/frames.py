@@ -21,7 +21,6 @@ _HEADERS = (
     "X-Query-V2",
     "X-Cache-Skip",
     "FromAlert",
-    "X-Grafana-Org-Id",
     "X-Dashboard-Uid",
     "X-Panel-Id",
     "X-Query-Group-Id",

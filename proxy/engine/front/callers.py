@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+import msgspec
+
 from ...core.headers import Sorted
 from ...core.model import Pairs
 from ...dialects.grafana import permissions
@@ -63,6 +65,8 @@ class Callers:
         self._users: Facts[tuple[bytes, bytes], str] = Facts(monotonic, seconds=seconds)
         self.knows_caching_actions = False
         """Whether Grafana was ever seen to have the actions of Enterprise's caching."""
+        self._has_permissions = False
+        """Whether it was ever seen to have a permissions call: one that has, does not lose it."""
 
     async def find(self, credentials: Credentials) -> Fact[Caller]:
         """None: not signed in, or in doubt."""
@@ -92,11 +96,12 @@ class Callers:
         org_id = _number(org, "id")
         if org_id is None:
             return Fact(None, cookies)
-        if granted.status == 404:
+        if not self._has_permissions and _is_unknown_to_grafana(granted):
             return Fact(Caller(org_id=org_id, scopes=None), cookies)
         scopes = permissions.parse(granted.json()) if granted.is_json else None
         if scopes is None:
             return Fact(None, cookies)
+        self._has_permissions = True
         if scopes.keys() & {permissions.CACHING_READ, permissions.CACHING_WRITE}:
             self.knows_caching_actions = True
         return Fact(Caller(org_id=org_id, scopes=scopes), cookies)
@@ -105,6 +110,17 @@ class Callers:
         told = await self._asking.get("/api/user", headers, "caller")
         user_id = _number(told, "id")
         return Fact(None if user_id is None else f"user:{user_id}", told.cookies)
+
+
+def _is_unknown_to_grafana(told: Told) -> bool:
+    """Its own 404, and not that of a proxy before it, which would open every data source to every member."""
+    if told.status != 404:
+        return False
+    try:
+        document = msgspec.json.decode(told.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(document, dict) and str(document.get("message")).lower() == "not found"
 
 
 def _number(told: Told, name: str) -> int | None:

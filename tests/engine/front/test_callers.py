@@ -11,6 +11,7 @@ from .grafana import Says, told
 
 RULES = HeaderRules(credentials=frozenset({"cookie", "authorization", "x-grafana-org-id"}))
 ORG, PERMISSIONS, USER = "/api/org", "/api/access-control/user/permissions", "/api/user"
+UNKNOWN = Told(404, b'{"message":"Not found"}')
 MAY_ALL = told({"datasources:query": ["datasources:*"]})
 
 
@@ -33,8 +34,15 @@ async def test_a_caller_with_permissions() -> None:
 
 
 async def test_before_there_were_permissions_membership_counts() -> None:
-    asked, _ = callers(org=told({"id": 1}))
+    asked, _ = callers(org=told({"id": 1}), permissions=UNKNOWN)
     assert (await asked.find(credentials())).value == Caller(org_id=1, scopes=None)
+
+
+async def test_a_grafana_that_had_permissions_has_them_still() -> None:
+    asked, says = callers(org=told({"id": 1}), permissions=MAY_ALL)
+    await asked.find(credentials())
+    says.answers[PERMISSIONS] = UNKNOWN
+    assert (await asked.find(credentials(Cookie="another"))).value is None
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,9 @@ async def test_before_there_were_permissions_membership_counts() -> None:
         (told({"id": True}), MAY_ALL),
         (told([1]), MAY_ALL),
         (told({"id": 1}), Told(401)),
+        (told({"id": 1}), Told(404)),
+        (told({"id": 1}), Told(404, b"<html>")),
+        (told({"id": 1}), Told(404, b'{"error":"no route"}')),
         (told({"id": 1}), Told(403)),
         (told({"id": 1}), Told(500)),
         (told({"id": 1}), Told(0)),

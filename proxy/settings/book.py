@@ -135,8 +135,8 @@ class Book:
         """
         if self._added.get(source.uid) == source:
             return
-        self._added[source.uid] = source
-        async with self._lock:
+        async with self._lock:  # whoever has it now publishes what is added, and knows no record of this one
+            self._added[source.uid] = source
             await self._meet()
 
     async def configure(self, config: Config) -> None:

@@ -65,6 +65,33 @@ async def test_a_new_book_has_the_files_first_values(tmp_path: Path) -> None:
         assert sources["on"].created == sources["on"].updated
 
 
+async def test_a_source_of_grafana_may_be_met_while_another_is_being_kept(tmp_path: Path) -> None:
+    keeping, go_on = asyncio.Event(), asyncio.Event()
+    go_on.set()
+
+    class Slow(FileSettings):
+        async def change(self, edit: Edit) -> Contents:
+            contents = await super().change(edit)
+            keeping.set()
+            await go_on.wait()
+            return contents
+
+    def met(uid: str) -> Source:
+        return Source(uid=uid, id=1, url="http://grafana:3000")
+
+    settings = msgspec.structs.replace(config(), grafana=Grafana(url="http://grafana:3000"))
+    async with opened(Slow(tmp_path), settings) as book:
+        keeping.clear()
+        go_on.clear()
+        first = asyncio.ensure_future(book.add(met("1/p")))
+        await keeping.wait()
+        second = asyncio.ensure_future(book.add(met("2/p")))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(first, second)
+        assert book.snapshot.sources.keys() == {"1/p", "2/p"}
+
+
 async def test_sources_of_grafana_are_added_and_kept_apart_by_organisation(tmp_path: Path) -> None:
     def met(uid: str, id_: int) -> Source:
         return Source(uid=uid, id=id_, url="http://grafana:3000", cache=SourceCache(enabled=True))

@@ -128,8 +128,15 @@ class Stand:
     @property
     def coalesced(self) -> float:
         """Requests that waited for another's fetch."""
-        lines = self.app.metrics.exposition().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("millpond_coalesced_total{"))
+        (metric,) = self.app.metrics._coalesced.collect()
+        return sum(sample.value for sample in metric.samples if sample.name.endswith("_total"))
+
+    @property
+    def waiting_for_a_source(self) -> int:
+        """Callers who wait for what Grafana says of a data source."""
+        assert self.app._grafana is not None
+        flights = self.app._grafana.front.directory._facts._flights._flights
+        return sum(flight._waiters for flight in flights.values())
 
     async def _send(self, base: str, call: Call, headers: Mapping[str, str]) -> Answer:
         async with self._client.request(

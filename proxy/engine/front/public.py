@@ -54,7 +54,7 @@ class PublicDashboards:
         incoming = visit.incoming
         if "Authorization" in incoming.headers:
             return Reason.PERMISSION  # needless, and perhaps refused
-        if "Content-Type" in incoming.headers and media_type(incoming.headers) != JSON:
+        if media_type(incoming.headers) != JSON:  # none is a bad request to Grafana, too
             return Reason.CONTENT_TYPE
         body = await incoming.read(self._sources.limits.max_body_bytes)
         if body is None or incoming.query:

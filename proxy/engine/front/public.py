@@ -11,6 +11,7 @@ from functools import partial
 from ...config.schema import Config
 from ...core import paths
 from ...core.codings import accepts_gzip
+from ...core.headers import Sorted, without_session_cookies
 from ...core.key import Scope, source_fingerprint
 from ...core.model import Call, Kind, Pairs, Pass, Reason
 from ...dialects.grafana import public
@@ -52,8 +53,8 @@ class PublicDashboards:
 
     async def answer(self, visit: Visit, called: PublicQuery) -> Reply | Reason:
         incoming = visit.incoming
-        if "Authorization" in incoming.headers:
-            return Reason.PERMISSION  # needless, and perhaps refused
+        if _is_somebodys(visit.told):
+            return Reason.PER_USER  # needless, perhaps refused, and perhaps handed on to the data source
         if media_type(incoming.headers) != JSON:  # none is a bad request to Grafana, too
             return Reason.CONTENT_TYPE
         body = await incoming.read(self._sources.limits.max_body_bytes)
@@ -120,7 +121,7 @@ class PublicDashboards:
                 generation=settings[0].generation,
                 fingerprint=source_fingerprint("public", called.access_token, str(dashboard.version), *states),
                 canonical_path=paths.canonical(incoming.path),
-                identity=told.identity,
+                identity=(*told.identity, *_cookies(told)),
             ),
             terms=terms,
             ttl_ms=terms.ttl_ms(self._book.snapshot, call) or 0,
@@ -131,3 +132,15 @@ class PublicDashboards:
             forward=told.forward,
             body=body,
         )
+
+
+def _is_somebodys(told: Sorted) -> bool:
+    """Whether the visitor may be signed in. Cookies that are not Grafana's do not say so."""
+    return any(
+        name not in ("cookie", "host") or without_session_cookies(value) != value for name, value in told.credentials
+    )
+
+
+def _cookies(told: Sorted) -> Pairs:
+    """A data source may be given them, whoever the visitor is."""
+    return tuple(pair for pair in told.credentials if pair[0] == "cookie")

@@ -15,6 +15,7 @@ from tests.servers.grafana.server import basic, cookie
 from . import calls
 from .stand import PERMISSION_SECONDS, Answer, Call, Stand, standing
 from .test_replays import same_answer
+from .test_revocations import answers
 
 TOKEN, OTHER = "a" * 32, "b" * 32
 PANELS = {1: [calls.query("prom", "up")], 2: [calls.query("oauth", "me")], 3: [calls.query("cookies", "us")]}
@@ -98,6 +99,26 @@ async def test_taken_back_it_has_no_hits_within_the_permission_ttl(
         assert (await stand.ask(panel())).x_cache == "HIT"
         effect(stand)
         stand.turn(PERMISSION_SECONDS)
+        assert (await asked(stand, panel())).x_cache == "BYPASS"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "PATCH /api/dashboards/uid/abc/public-dashboards/def",
+        "DELETE /api/dashboards/uid/abc/public-dashboards/def",
+        "DELETE /api/dashboards/uid/abc",
+        "POST /api/dashboards/db",
+        "DELETE /apis/dashboard.grafana.app/v1/namespaces/default/dashboards/abc",
+    ],
+)
+async def test_taken_back_through_millpond_it_has_none_from_then_on(tmp_path: Path, change: str) -> None:
+    async with standing(tmp_path) as stand:
+        await publish(stand)
+        await stand.ask(panel())
+        method, _, path = change.partition(" ")
+        answers(stand, path, lambda: disable(stand))
+        assert (await stand.ask(Call(method=method, path=path), basic("admin"))).status == 200
         assert (await asked(stand, panel())).x_cache == "BYPASS"
 
 

@@ -107,6 +107,11 @@ class SessionRenewed:
 
 
 @dataclass(frozen=True, slots=True)
+class DashboardChanged:
+    """If it succeeds, a dashboard, or who may see it in public, is no longer what it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrontendSettings:
     """The settings of Grafana's pages, asked for by them."""
 
@@ -134,6 +139,7 @@ Meaning = (
     | CachingApi
     | Edited
     | IdentityChanged
+    | DashboardChanged
     | SessionRenewed
     | FrontendSettings
     | BootData
@@ -277,6 +283,8 @@ _TABLE = (
     _row(_changes, rf"/api/plugins/{_SEGMENT}/(?:install|uninstall)/?", lambda _: Edited()),
     _row(_changes, rf"{_GROUP}/datasources/?", lambda _: Edited()),
     _row(_changes, rf"{_GROUP}/datasources/(?P<uid>{_SEGMENT})(?:/status)?/?", _edited_by_uid),
+    # Dashboards, which may be public
+    _row(_changes, r"/api/dashboards/.*|/apis/dashboard\.grafana\.app/.*", lambda _: DashboardChanged()),
     # Who somebody is
     _row(_any, r"(?:/api)?/user/auth-tokens/rotate/?", lambda _: SessionRenewed()),
     _row(_changes, _IDENTITY, lambda _: IdentityChanged()),

@@ -19,6 +19,7 @@ from ...dialects.grafana.routes import (
     ById,
     ByName,
     ByUid,
+    DashboardChanged,
     Edited,
     IdentityChanged,
     Meaning,
@@ -108,6 +109,8 @@ class Front:
         match found:
             case IdentityChanged():
                 self.callers.forget()
+            case DashboardChanged():
+                self._public.forget()
             case SessionRenewed():
                 self.callers.forget(self.visit(incoming).credentials.session)
             case Edited(ref=ref) if status < 400:

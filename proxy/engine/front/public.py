@@ -77,6 +77,9 @@ class PublicDashboards:
         reply = await self._pipeline.look_up(self._sources.public(settings[0].uid), lookup)
         return replace(reply, query_type="pubdash")
 
+    def forget(self) -> None:
+        self._dashboards.forget()
+
     async def close(self) -> None:
         await self._dashboards.close()
 

@@ -31,6 +31,21 @@ def ds_query(*queries: Mapping[str, Any], **members: Any) -> Call:
     return Call(method="POST", path="/api/ds/query", headers=JSON, body=body(queries, **members))
 
 
+QUERY = query(
+    "prom", "up", range=True, format="time_series", legendFormat="{{job}}", filters=[{"key": "a"}, {"key": "b"}]
+)
+"""A panel's."""
+BASE = ds_query(QUERY)
+
+
+def of(changed: Mapping[str, Any], **members: Any) -> Call:
+    return ds_query(changed, **members)
+
+
+def over(from_: object, to: object) -> Call:
+    return of(QUERY, **{"from": str(from_), "to": str(to)})
+
+
 def asked(uid: str, text: str = "up") -> Call:
     return ds_query(query(uid, text))
 

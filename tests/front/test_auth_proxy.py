@@ -9,8 +9,7 @@ from tests.servers.grafana.model import Flags
 from tests.servers.grafana.server import basic
 
 from . import calls
-from .stand import standing
-from .test_replays import same_answer
+from .stand import same_answer, standing
 
 HEADER = "X-WEBAUTH-USER"
 GRAFANA = Flags(auth_proxy_header=HEADER)

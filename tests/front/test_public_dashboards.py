@@ -13,9 +13,8 @@ from tests.servers.grafana.model import PublicDashboard
 from tests.servers.grafana.server import basic, cookie
 
 from . import calls
-from .stand import PERMISSION_SECONDS, Answer, Call, Stand, standing
-from .test_replays import same_answer
-from .test_revocations import answers
+from .stand import PERMISSION_SECONDS, Answer, Call, Stand, same_answer, standing
+from .steps import answers
 
 TOKEN, OTHER = "a" * 32, "b" * 32
 PANELS = {1: [calls.query("prom", "up")], 2: [calls.query("oauth", "me")], 3: [calls.query("cookies", "us")]}

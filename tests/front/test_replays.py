@@ -2,28 +2,20 @@
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.config.schema import Caching, Duration, SourceCache
 from tests.servers.grafana import sessions
-from tests.servers.grafana.model import Permission
 from tests.servers.grafana.server import basic, cookie
 
 from . import calls
-from .calls import FROM_MS, JSON, TO_MS
-from .stand import NOW_S, Answer, Call, Stand, standing
+from .calls import BASE, FROM_MS, JSON, QUERY, TO_MS, of, over
+from .stand import NOW_S, Call, same_answer, standing
 
 VIEWER, EDITOR = basic("viewer"), basic("editor")
 INTERVAL_MS = 15_000
-
-QUERY = calls.query(
-    "prom", "up", range=True, format="time_series", legendFormat="{{job}}", filters=[{"key": "a"}, {"key": "b"}]
-)
-BASE = calls.ds_query(QUERY)
 
 
 def backwards(value: Any) -> Any:
@@ -33,16 +25,8 @@ def backwards(value: Any) -> Any:
     return [backwards(each) for each in value] if isinstance(value, list) else value
 
 
-def of(query: Mapping[str, Any], **members: Any) -> Call:
-    return calls.ds_query(query, **members)
-
-
 def with_headers(**headers: str) -> Call:
     return BASE.but(headers=JSON | {name.replace("_", "-"): value for name, value in headers.items()})
-
-
-def over(from_: object, to: object) -> Call:
-    return of(QUERY, **{"from": str(from_), "to": str(to)})
 
 
 def same_path(query: str) -> Call:
@@ -195,277 +179,6 @@ async def test_what_is_not_understood_or_not_wanted_is_never_a_hit(tmp_path: Pat
             answer = await stand.ask(call, who)
             assert answer.x_cache == "BYPASS"
             assert same_answer(answer, expected)
-
-
-def same_answer(one: Answer, other: Answer) -> bool:
-    """All but which execution it was."""
-    return (one.status, _without_executions(one)) == (other.status, _without_executions(other))
-
-
-def _without_executions(answer: Answer) -> object:
-    try:
-        document = answer.json
-    except ValueError:
-        return answer.body
-    if not isinstance(document, dict) or "results" not in document:
-        return document
-    told = {}
-    for ref_id, result in document["results"].items():
-        frames = [
-            {"schema": frame["schema"], "data": [*frame["data"]["values"][:1], *frame["data"]["values"][2:]]}
-            for frame in result.get("frames", [])
-        ]
-        told[ref_id] = {**result, "frames": frames}
-    return list(told.items())  # the order of refIds is Grafana's
-
-
-# Several queries
-
-
-A, B = calls.query("prom", "a", ref_id="A"), calls.query("loki", "b", ref_id="B", kind="loki")
-C = {"refId": "C", "datasource": {"type": "__expr__", "uid": "__expr__"}, "type": "math", "expression": "$A * 2"}
-D = {**C, "refId": "D", "expression": "$A + $B"}
-
-
-async def executed(stand: Stand, call: Call, who: Mapping[str, str] = VIEWER) -> tuple[str, Sequence[int], Answer]:
-    """How it was answered, and how often A and B were executed for it."""
-    before = [stand.executions("prom", "A"), stand.executions("loki", "B")]
-    answer = await stand.ask(call, who)
-    after = [stand.executions("prom", "A"), stand.executions("loki", "B")]
-    return answer.x_cache, [now - then for now, then in zip(after, before, strict=True)], answer
-
-
-async def test_of_several_queries_only_the_new_one_is_executed(tmp_path: Path) -> None:
-    async with standing(tmp_path) as stand:
-        assert (await executed(stand, calls.ds_query(A)))[:2] == ("MISS", [1, 0])
-        expected = await stand.oracle(calls.ds_query(A, B), VIEWER)
-        x_cache, counts, answer = await executed(stand, calls.ds_query(A, B))
-        assert (x_cache, counts) == ("MISS", [0, 1])
-        assert same_answer(answer, expected)
-        for queries in ((A, B), (B, A), (B,), (A,)):
-            expected = await stand.oracle(calls.ds_query(*queries), VIEWER)
-            x_cache, counts, answer = await executed(stand, calls.ds_query(*queries), EDITOR)
-            assert (x_cache, counts) == ("HIT", [0, 0])
-            assert same_answer(answer, await stand.oracle(calls.ds_query(*queries), VIEWER))
-
-
-async def test_queries_with_an_expression_are_one(tmp_path: Path) -> None:
-    async with standing(tmp_path) as stand:
-        for queries in ((A, C), (A, B, D), (A, B, C, D), (A | {"hide": True}, C)):
-            call = calls.ds_query(*queries)
-            expected = await stand.oracle(call, VIEWER)
-            first = await stand.ask(call, VIEWER)
-            again = await stand.ask(call, EDITOR)
-            assert [first.x_cache, again.x_cache] == ["MISS", "HIT"]
-            assert first.body == again.body
-            assert same_answer(first, expected)
-        assert (await stand.ask(calls.ds_query(A), VIEWER)).x_cache == "MISS"  # what an expression made of it is not it
-
-
-async def test_an_expression_without_what_it_names_is_refused_as_by_grafana(tmp_path: Path) -> None:
-    async with standing(tmp_path) as stand:
-        for call in (calls.ds_query(C), calls.ds_query(B, C)):
-            expected = await stand.oracle(call, VIEWER)
-            for _ in range(2):
-                answer = await stand.ask(call, VIEWER)
-                assert answer.x_cache != "HIT"
-                assert same_answer(answer, expected)
-
-
-async def test_all_of_a_mixed_requests_sources_must_be_allowed(tmp_path: Path) -> None:
-    async with standing(tmp_path) as stand:
-        stand.world.permissions.append(
-            Permission(
-                given=False, subject="user:viewer", org_id=1, action="datasources:query", scope="datasources:uid:loki"
-            )
-        )
-        await stand.ask(calls.ds_query(A, B), EDITOR)
-        for call in (calls.ds_query(A, B), calls.ds_query(B), calls.ds_query(A, B, D)):
-            answer = await stand.ask(call, VIEWER)
-            assert (answer.status, answer.x_cache) == (403, "BYPASS")
-        assert (await stand.ask(calls.ds_query(A), VIEWER)).x_cache == "HIT"
-
-
-async def test_one_query_of_an_uncached_source_takes_all_past_the_cache(tmp_path: Path) -> None:
-    async with standing(tmp_path) as stand:
-        await stand.ask(calls.ds_query(A, B), VIEWER)
-        await stand.app.book.set_enabled("1/loki", False)
-        assert (await executed(stand, calls.ds_query(A, B)))[:2] == ("DISABLED", [1, 1])
-        assert (await executed(stand, calls.ds_query(A)))[:2] == ("HIT", [0, 0])
-
-
-# What may not be stored
-
-
-UNFIT = {
-    "failed": {"fail": "boom"},
-    "failed badly": {"fail": "boom", "failStatus": 500},
-    "live": {"channel": "ds/prom/stream"},
-    "running": {"asyncStatus": "running"},
-    "submitted": {"asyncStatus": "submitted"},
-    "warned of": {"notice": "partial"},
-}
-
-
-@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
-@pytest.mark.parametrize("multi_status", [False, True], ids=["400", "207"])
-@pytest.mark.parametrize("path", ["/api/ds/query", "/apis/query.grafana.app/v0alpha1/namespaces/default/query"])
-async def test_what_may_not_be_kept_is_answered_as_by_grafana_and_asked_for_again(
-    tmp_path: Path, unfit: dict[str, Any], multi_status: bool, path: str
-) -> None:
-    async with standing(tmp_path) as stand:
-        stand.world.flags.multi_status = multi_status
-        for call in (calls.ds_query(A | unfit), calls.ds_query(A | unfit, B), calls.ds_query(A | unfit, B, D)):
-            for _ in range(2):
-                expected = await stand.oracle(call.but(path=path), VIEWER)
-                _, (of_a, _), answer = await executed(stand, call.but(path=path))
-                assert answer.x_cache == "MISS"
-                assert of_a == 1
-                assert same_answer(answer, expected)
-
-
-@pytest.mark.parametrize("multi_status", [False, True], ids=["400", "207"])
-async def test_a_failed_query_besides_a_known_one(tmp_path: Path, multi_status: bool) -> None:
-    async with standing(tmp_path) as stand:
-        stand.world.flags.multi_status = multi_status
-        await stand.ask(calls.ds_query(A), VIEWER)
-        call = calls.ds_query(A, B | {"fail": "boom"})
-        expected = await stand.oracle(call, VIEWER)
-        x_cache, counts, answer = await executed(stand, call)
-        assert (x_cache, counts) == ("MISS", [0, 1])
-        assert same_answer(answer, expected)
-
-
-async def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
-    async with standing(tmp_path, caching=Caching(max_value_mb=0.05)) as stand:
-        large = calls.ds_query(A | {"kilobytes": 100})
-        for call in (large, large, calls.ds_query(A | {"kilobytes": 100}, B)):
-            expected = await stand.oracle(call, VIEWER)
-            answer = await stand.ask(call, VIEWER)
-            assert answer.x_cache == "MISS"
-            assert answer.json["results"].keys() == expected.json["results"].keys()
-
-
-# For how long
-
-
-MINUTE_MS = 60_000
-
-
-@pytest.mark.parametrize(
-    ("members", "fresh_s", "stale_s"),
-    [
-        ({}, 299, 300),
-        ({"queryCachingTTL": 10_000}, 9, 10),
-        ({"queryCachingTTL": 900_000}, 899, 900),
-        ({"queryCachingTTL": 0}, 299, 300),
-        ({"queryCachingTTL": None}, 299, 300),
-        ({"queryCachingTTL": "10000"}, 299, 300),
-    ],
-)
-async def test_the_panels_ttl_comes_before_the_sources(
-    tmp_path: Path, members: dict[str, Any], fresh_s: int, stale_s: int
-) -> None:
-    async with standing(tmp_path) as stand:
-        call = of(QUERY | members)
-        await stand.ask(call, VIEWER)
-        stand.turn(fresh_s)
-        assert (await stand.ask(call, VIEWER)).x_cache == "HIT"
-        stand.turn(stale_s - fresh_s)
-        assert (await stand.ask(call, VIEWER)).x_cache == "MISS"
-
-
-async def test_the_smallest_ttl_of_a_mixed_request_holds(tmp_path: Path) -> None:
-    async with standing(tmp_path) as stand:
-        call = calls.ds_query(A | {"queryCachingTTL": 10_000}, B)
-        await stand.ask(call, VIEWER)
-        stand.turn(9)
-        assert (await executed(stand, call))[:2] == ("HIT", [0, 0])
-        stand.turn(1)
-        assert (await executed(stand, call))[:2] == ("MISS", [1, 1])
-
-
-async def test_max_ttl_caps_the_panels_too(tmp_path: Path) -> None:
-    async with standing(tmp_path, caching=Caching(max_ttl_ms=Duration(MINUTE_MS))) as stand:
-        call = of(QUERY | {"queryCachingTTL": 900_000})
-        await stand.ask(call, VIEWER)
-        stand.turn(59)
-        assert (await stand.ask(call, VIEWER)).x_cache == "HIT"
-        stand.turn(1)
-        assert (await stand.ask(call, VIEWER)).x_cache == "MISS"
-
-
-async def test_a_source_of_ttl_zero_is_not_kept_unless_the_panel_says_so(tmp_path: Path) -> None:
-    async with standing(tmp_path, source_cache=SourceCache(enabled=True, ttl_queries_ms=Duration(0))) as stand:
-        for _ in range(2):
-            assert (await stand.ask(BASE, VIEWER)).x_cache == "BYPASS"
-        for x_cache in ("MISS", "HIT"):
-            assert (await stand.ask(of(QUERY | {"queryCachingTTL": 10_000}), VIEWER)).x_cache == x_cache
-
-
-@pytest.mark.parametrize(
-    ("from_", "to", "x_cache"),
-    [
-        (FROM_MS - 86_400_000, TO_MS - 86_400_000, "HIT"),
-        (FROM_MS, TO_MS, "MISS"),  # it ends now: what comes late may be missing in it
-        ("now-2d", "now-1d", "MISS"),
-    ],
-)
-async def test_a_range_that_is_over_may_live_longer(tmp_path: Path, from_: object, to: object, x_cache: str) -> None:
-    async with standing(tmp_path, past_ttl_ms=Duration(3_600_000)) as stand:
-        query = QUERY | {"intervalMs": 3_600_000 // 2}
-        call = calls.ds_query(query, **{"from": str(from_), "to": str(to)})
-        await stand.ask(call, VIEWER)
-        stand.turn(301)
-        assert (await stand.ask(call, VIEWER)).x_cache == x_cache
-
-
-@pytest.mark.parametrize(("step", "x_cache"), [(0, "MISS"), (100, "HIT"), (250, "HIT"), (7, "MISS")])
-async def test_widths_that_differ_little_may_share(tmp_path: Path, step: int, x_cache: str) -> None:
-    async with standing(tmp_path, max_data_points_step=step) as stand:
-        await stand.ask(of(QUERY | {"maxDataPoints": 210}), VIEWER)
-        answer = await stand.ask(of(QUERY | {"maxDataPoints": 240}), VIEWER)
-        assert answer.x_cache == x_cache
-        assert answer.row()["maxDataPoints"] == (210 if x_cache == "HIT" else 240)
-
-
-# Ranges that move with the clock
-
-
-@pytest.mark.parametrize(
-    ("from_", "to"),
-    [
-        ("now-1h", "now"),
-        ("now-6h", "now-1h"),
-        ("now-1d/d", "now"),
-        ("1h", "now"),
-        ("now-1d/d", "now-1d/d"),
-        ("now-1w", "now"),
-    ],
-)
-async def test_a_relative_range_is_answered_from_its_interval(tmp_path: Path, from_: str, to: str) -> None:
-    async with standing(tmp_path) as stand:
-        call = over(from_, to)
-        first = await stand.ask(call, VIEWER)
-        stand.turn(INTERVAL_MS // 1000 - 1)
-        again = await stand.ask(call, EDITOR)
-        assert (first.x_cache, again.x_cache, first.body) == ("MISS", "HIT", again.body)
-        assert first.row()["from"] == from_  # Grafana is asked what the client asked
-        stand.turn(1)
-        moves = to != "now-1d/d"
-        assert (await stand.ask(call, VIEWER)).x_cache == ("MISS" if moves else "HIT")
-
-
-async def test_a_later_refresh_of_an_absolute_range_is_a_hit_within_the_interval_and_then_none(tmp_path: Path) -> None:
-    """A dashboard of the last hour with a refresh of five seconds, each to the millisecond."""
-    async with standing(tmp_path) as stand:
-        answers = []
-        for _ in range(12):
-            now_ms = stand.clock.now_ms() + 137
-            answers.append((await stand.ask(over(now_ms - 3_600_000, now_ms), VIEWER)).x_cache)
-            stand.turn(5)
-        assert answers == ["MISS", "HIT", "HIT"] * 4
-        assert stand.executions("prom") == 4
 
 
 # Resources

@@ -14,7 +14,7 @@ from tests.servers.grafana.server import basic, cookie
 
 from . import calls
 from .stand import PERMISSION_SECONDS, Answer, Call, Stand, same_answer, standing
-from .steps import answers
+from .steps import answers, source
 
 TOKEN, OTHER = "a" * 32, "b" * 32
 PANELS = {1: [calls.query("prom", "up")], 2: [calls.query("oauth", "me")], 3: [calls.query("cookies", "us")]}
@@ -130,4 +130,13 @@ async def test_an_edited_data_source_leaves_nothing(tmp_path: Path) -> None:
             method="PUT", path="/api/datasources/uid/prom", headers=calls.JSON, body=json.dumps(changed).encode()
         )
         assert (await stand.ask(write, basic("admin"))).status == 200
+        assert (await asked(stand, panel())).x_cache == "MISS"
+
+
+async def test_a_data_source_edited_behind_millponds_back_is_noticed_within_a_minute(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        await publish(stand)
+        await stand.ask(panel())
+        source(stand.world).version += 1
+        stand.turn(60)
         assert (await asked(stand, panel())).x_cache == "MISS"

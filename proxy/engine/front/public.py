@@ -29,6 +29,9 @@ from .facts import Fact, Facts
 from .sources import FrontSources
 from .visit import Visit
 
+_UNSEEN_MS = 60_000
+"""Nobody here may see a data source's version: so long may an edit that did not come through Millpond stay unnoticed."""
+
 
 class PublicDashboards:
     def __init__(
@@ -113,7 +116,7 @@ class PublicDashboards:
     ) -> Lookup:
         incoming = visit.incoming
         terms = Terms(terms=tuple(Term(each.uid, each.generation, query.panel_ttl_ms) for each in settings))
-        call = Call(kind=Kind.QUERY, parts=query.parts, judge=public.judge)
+        call = Call(kind=Kind.QUERY, parts=query.parts, judge=public.judge, ttl_cap_ms=_UNSEEN_MS)
         told = visit.told
         states = [text for each in settings for text in (each.uid, each.generation)]
         return Lookup(

@@ -27,6 +27,9 @@ _BODY_NOISE = frozenset({"range", "requestId"})
 _EXPLORE_KEY = "Q-"
 """Explore numbers its rows: `"key": "Q-<uuid>-0"`. Another `key` may be the plugin's."""
 
+_MOST_QUERIES = 256
+"""Which of them speak of one another takes time by the square of how many they are; panels have a few."""
+
 _DEFAULT_REF_ID = "A"
 _DEFAULT_MAX_DATA_POINTS = 100
 _DEFAULT_INTERVAL_MS = 1000
@@ -226,6 +229,8 @@ def _queries(document: Mapping[str, object]) -> list[dict[str, object]]:
         raise NotUnderstood(Reason.BODY)
     queries = document.get("queries")
     if not isinstance(queries, list) or not queries or not all(isinstance(each, dict) for each in queries):
+        raise NotUnderstood(Reason.BODY)
+    if len(queries) > _MOST_QUERIES:
         raise NotUnderstood(Reason.BODY)
     return queries
 

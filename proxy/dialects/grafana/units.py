@@ -30,10 +30,11 @@ def independent(queries: Sequence[Mapping[str, object]], ref_ids: Sequence[str])
             if isinstance(name, str) and name:
                 owners.setdefault(name.casefold(), []).append(position)
     phrases = [name for name in owners if not _WORD.fullmatch(name)]
+    lengths = sorted({len(name) for name in owners})
     groups = list(range(len(queries)))  # of each position, the lowest one that it belongs with
     for position, query in enumerate(queries):
         text = "\n".join(_strings(query)).casefold()
-        for name in _mentioned(text, owners.keys(), phrases):
+        for name in _mentioned(text, owners.keys(), phrases, lengths):
             for other in owners[name]:
                 _join(groups, position, other)
     found: dict[int, list[int]] = {}
@@ -42,15 +43,16 @@ def independent(queries: Sequence[Mapping[str, object]], ref_ids: Sequence[str])
     return list(found.values())
 
 
-def _mentioned(text: str, names: Set[str], phrases: Sequence[str]) -> Set[str]:
+def _mentioned(text: str, names: Set[str], phrases: Sequence[str], lengths: Sequence[int]) -> Set[str]:
     """The names that stand in the text as a whole word, or behind a `$`, `${` or `#`, whatever comes after them.
 
-    A name that is no word (`phrases`) counts wherever it stands.
+    A name that is no word (`phrases`) counts wherever it stands. `lengths` are the names': a word may be as long as the
+    body, and only its beginnings of these lengths are looked at.
     """
     found = names & set(_WORD.findall(text))
     if "$" in text or "#" in text:
         for word in _MARKED_WORD.findall(text):
-            found |= names & {word[:length] for length in range(1, len(word))}
+            found |= names & {word[:length] for length in lengths if length < len(word)}
     return found | {phrase for phrase in phrases if phrase in text}
 
 

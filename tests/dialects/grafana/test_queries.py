@@ -450,6 +450,7 @@ def test_the_id_counts_where_there_is_no_uid() -> None:
         (compact({"queries": [PROMETHEUS, None], **RANGE}), Reason.BODY),
         (request(PROMETHEUS, Queries=[LOKI]), Reason.BODY),
         (compact({"queries": [PROMETHEUS], "querie\u017f": [LOKI], **RANGE}), Reason.BODY),
+        (request(*({**PROMETHEUS, "refId": f"{number}"} for number in range(257))), Reason.BODY),
         (request(PROMETHEUS, FROM="0"), Reason.BODY),
         (request(PROMETHEUS)[:-1] + b',"from":"0"}', Reason.BODY),
         (request(PROMETHEUS)[:-1] + b',"\\u0066rom":"0"}', Reason.BODY),

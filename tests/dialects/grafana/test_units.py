@@ -1,5 +1,7 @@
 """Which queries of a request are asked and kept together."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,17 @@ def test_a_data_source_s_name_is_no_mention() -> None:
 def test_names_that_are_no_words_count_wherever_they_stand() -> None:
     found = independent([{"expr": "up"}, {"expression": "${Query 1}s"}, {"expr": "up"}], ["Query 1", "B", "C"])
     assert found == [[0, 1], [2]]
+
+
+def test_a_long_word_behind_a_mark_costs_no_more_than_itself() -> None:
+    query: Query = {"expr": "$" + "a" * 20_000}
+    tracemalloc.start()
+    try:
+        independent([query, {}], ["A", "B"])
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1_000_000
 
 
 def test_mentions_chain() -> None:

@@ -21,7 +21,7 @@ from .cache.store import Store
 from .config.schema import MIB, Config
 from .core.forwarded import AuthProxy
 from .engine.front.front import Front
-from .engine.front.sources import grafana_source
+from .engine.front.sources import asked_source, grafana_source
 from .engine.pipeline import Pipeline
 from .engine.sources import Sources, SourcesInForce
 from .errors import ConfigError, MillpondError
@@ -93,6 +93,7 @@ class _InFront:
     """The parts of the position in front of Grafana."""
 
     upstream: Upstream
+    questions: Upstream
     front: Front
     handler: FrontHandler
 
@@ -151,9 +152,14 @@ class App:
     def _in_front(self, config: Config) -> "_InFront":
         grafana = config.grafana
         upstream = Upstream(grafana_source(config), SourceFaults(self.metrics))
+        # Not logged: the words would send the operator to a timeout that is not theirs to set.
+        questions = Upstream(
+            asked_source(config), lambda uid, error: self.metrics.upstream_failed(uid=uid, kind=error.kind)
+        )
         front = Front(
             config,
             upstream=upstream,
+            questions=questions,
             pipeline=self._pipeline,
             book=self.book,
             store=self.store,
@@ -173,7 +179,7 @@ class App:
             pages=Pages(front),
             api=FrontApi(front=front, access=self.access, book=self.book, cleaner=self._cleaner),
         )
-        return _InFront(upstream=upstream, front=front, handler=handler)
+        return _InFront(upstream=upstream, questions=questions, front=front, handler=handler)
 
     async def start(self) -> None:
         """Listening and ready when it returns. Raises MillpondError for what an operator can mend."""
@@ -186,6 +192,7 @@ class App:
         self._serve_sources(await self.sources.prepare(self._config))
         if self._grafana is not None:
             await self._grafana.upstream.start()
+            await self._grafana.questions.start()
             _log.info("in front of Grafana", extra={"url": self._config.grafana.url})
         data_runner = web.ServerRunner(GuardedServer(self._data), shutdown_timeout=_CLOSE_SECONDS)
         await self._listen("data", data_runner, self._config.server.listen)
@@ -272,6 +279,7 @@ class App:
         await self._cleaner.close()
         if self._grafana is not None:
             await self._grafana.upstream.close()
+            await self._grafana.questions.close()
         await self.sources.close()
         await self.book.close()
         await self.store.close()

@@ -55,11 +55,14 @@ Cached = Queries | PublicQuery | Resource | Proxied
 
 
 class Front:
+    """`questions` is Grafana's upstream for our own, beside that of its users' calls."""
+
     def __init__(
         self,
         config: Config,
         *,
         upstream: Upstream,
+        questions: Upstream,
         pipeline: Pipeline,
         book: Book,
         store: Store,
@@ -68,7 +71,7 @@ class Front:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         seconds = config.grafana.permission_ttl_ms / 1000
-        asking = self._asking = Asking(upstream, metrics)
+        asking = self._asking = Asking(questions, metrics)
         self._config = config
         self._book = book
         self._pipeline = pipeline

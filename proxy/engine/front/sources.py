@@ -6,7 +6,9 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from re import Pattern
 
-from ...config.schema import Config, Source
+from msgspec import structs
+
+from ...config.schema import Config, Duration, Source, Timeouts
 from ...core.headers import HeaderRules
 from ...core.key import source_fingerprint
 from ...core.model import Call, Dialect, Pairs, Pass, Reason, Request, Route
@@ -27,6 +29,9 @@ _HIT_HEADERS: Pairs = (("Cache-Control", "no-store"), ("X-Content-Type-Options",
 _PROXIED_HIT_HEADERS: Pairs = (("Content-Security-Policy", "sandbox"), ("X-Content-Type-Options", "nosniff"))
 """As Grafana has them: what a data source sends through it may be a page, in Grafana's own origin (CVE-2022-21702)."""
 
+_ASKED_MS = 5000
+"""So long our own questions wait for Grafana: without an answer a call passes, which is slower than it was already."""
+
 _REMEMBERED = 1024
 _ANY_PATH = re.compile(".*", re.DOTALL)
 
@@ -43,6 +48,18 @@ def grafana_source(config: Config) -> Source:
         max_concurrent=grafana.max_concurrent,
         queue_timeout_ms=grafana.queue_timeout_ms,
     )
+
+
+def asked_source(config: Config) -> Source:
+    """The same for our own questions: they have slots of their own, or Grafana's slow queries would keep hits waiting."""
+    source = grafana_source(config)
+    timeouts = Timeouts(
+        connect_ms=Duration(min(source.timeouts.connect_ms, _ASKED_MS)),
+        first_byte_ms=Duration(min(source.timeouts.first_byte_ms, _ASKED_MS)),
+        between_bytes_ms=Duration(min(source.timeouts.between_bytes_ms, _ASKED_MS)),
+        total_ms=Duration(_ASKED_MS),
+    )
+    return structs.replace(source, timeouts=timeouts)
 
 
 class FrontSources:

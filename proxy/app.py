@@ -238,6 +238,8 @@ class App:
                 raise
             await self.book.configure(config)
             self._serve_sources(sources)
+            if self._grafana is not None:
+                self._grafana.front.configure(config)
             self.access.configure(config.auth)
             if config.telemetry != self._config.telemetry:
                 logs.configure(config.telemetry.log_format, config.telemetry.log_level, sys.stderr)

@@ -100,7 +100,7 @@ def test_help_names_the_commands_and_every_flags_variable_and_default(run: Run) 
         value = plain(Config())[section]
         for key in keys:
             value = value[key]
-        assert default == value, name
+        assert default == (value or "none"), name
 
 
 @pytest.mark.parametrize("command", ["serve", "print-config", "healthcheck", "token"])

@@ -182,7 +182,7 @@ class Pipeline:
         *,
         joined: bool,
     ) -> Reply:
-        if joined and source.asks_as_caller and not isinstance(landed, Broken) and landed.status != 200:
+        if joined and source.asks_as_caller and is_said_to_one(landed):
             return await self.own_way(source, lookup, Reason.STATUS)
         match landed:
             case Broken(error):
@@ -228,6 +228,17 @@ async def _ask(source: SourceRuntime, step: Lookup | PassThrough) -> Payload | U
     except UpstreamError as error:
         return error
     return answers.from_stream(response, [], response.chunks())
+
+
+def is_said_to_one(landed: Landed) -> bool:
+    """Whether an answer to one caller's credentials may be about these: a refusal, somebody's log-in page."""
+    match landed:
+        case Broken():
+            return False
+        case Whole(refusal=Reason.MALFORMED):
+            return True
+        case _:
+            return landed.status != 200
 
 
 def reply_to(

@@ -14,6 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 
+from msgspec import structs
+
 from ..config.schema import Config, Source
 from ..errors import NotFound, SettingsNotDurable, SettingsUnreadable
 from ..telemetry.logs import Quiet
@@ -58,6 +60,8 @@ class Book:
         self._failed = failed
         self._quiet = Quiet(_LOG_SECONDS)
         self._added: dict[str, Source] = {}
+        self._fresh: set[str] = set()
+        """Those of them of which the store has not been told yet: afterwards a replica that met them later knows better."""
         self._known = Contents()
         self._provisional = Contents()
         self._snapshot = Snapshot(version=0, sources={})
@@ -137,6 +141,7 @@ class Book:
             return
         async with self._lock:  # whoever has it now publishes what is added, and knows no record of this one
             self._added[source.uid] = source
+            self._fresh.add(source.uid)
             await self._meet()
 
     async def configure(self, config: Config) -> None:
@@ -183,7 +188,11 @@ class Book:
             for uid, record in contents.records.items()
             if is_of_grafana(uid)
         }
-        return (*self._config.datasources, *(known | self._added).values())
+        added = {
+            uid: source if uid in self._fresh or uid not in known else structs.replace(source, id=known[uid].id)
+            for uid, source in self._added.items()
+        }
+        return (*self._config.datasources, *(known | added).values())
 
     def _complete(self, contents: Contents) -> Contents:
         """What the store holds and what this process knows, with a record for every source of the configuration."""
@@ -211,6 +220,7 @@ class Book:
     async def _hold(self, contents: Contents) -> None:
         """`contents` are durable: make them the settings in force, then remember them on disk."""
         self._known = contents
+        self._fresh.difference_update(contents.records)
         self._provisional = Contents()
         self._publish(contents)
         if self._copy is not None:

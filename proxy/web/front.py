@@ -95,12 +95,14 @@ class FrontHandler:
                 return client.refuse(error, ends=incoming.holds_back)
 
     async def _answer(self, client: Client, incoming: ClientRequest, outgoing: Outgoing) -> web.StreamResponse:
+        found = meaning(incoming.method, paths.canonical(incoming.path))
         if framing.is_websocket(client.request):
             answer = await self.upstream.websocket(outgoing)
             if isinstance(answer, Switched):
                 return await websocket.join(client.request, answer, client.draining)
+            if self._engine is not None:
+                await self._engine.passed(incoming, found, answer.status)
             return await client.relay(_payload(answer), ends=False)
-        found = meaning(incoming.method, paths.canonical(incoming.path))
         if self._api is not None and isinstance(found, CachingApi):
             return client.own(await self._api.answer(client.request, incoming, found), ends=incoming.holds_back)
         reply = await self._engine.answer(incoming, found) if self._engine is not None else None

@@ -119,6 +119,26 @@ async def test_sources_of_grafana_are_added_and_kept_apart_by_organisation(tmp_p
         assert book.snapshot.sources["2/p"] == snapshot.sources["2/p"]
 
 
+async def test_two_replicas_do_not_write_a_recreated_sources_id_over_each_other(valkey: Valkey, tmp_path: Path) -> None:
+    def met(id_: int) -> Source:
+        return Source(uid="1/p", id=id_, url="http://grafana:3000")
+
+    settings = config("a", url=valkey.url, prefix="p")
+    settings = msgspec.structs.replace(settings, grafana=Grafana(url="http://grafana:3000"))
+    async with (
+        opened(RedisSettings(settings.caching), settings, poll_seconds=3600) as early,
+        opened(RedisSettings(settings.caching), settings, poll_seconds=3600) as late,
+    ):
+        await early.add(met(7))
+        await late.add(met(9))
+        version = late._known.version
+        for _ in range(2):
+            await early.configure(settings)  # meets the store, as each poll does
+            await late.configure(settings)
+        assert early.snapshot.sources["1/p"].id == late.snapshot.sources["1/p"].id == 9
+        assert early._known.version == late._known.version == version
+
+
 async def test_a_change_is_in_force_and_survives_a_restart(tmp_path: Path) -> None:
     async with opened(FileSettings(tmp_path), config("a")) as book:
         version = book.snapshot.version

@@ -22,6 +22,7 @@ from .facts import Fact, Facts
 
 SECONDS = 30.0
 
+_OF_PAGES = "pages:"
 _TELLING = ("type", "url", "access", "database", "user", "basicAuth", "withCredentials", "jsonData", "apiVersion")
 
 
@@ -38,6 +39,11 @@ class DataSource:
     type: str
     version: str
     sharing: Sharing
+
+    @property
+    def edits_are_seen(self) -> bool:
+        """Whether an edit of it that did not come through Millpond gives it another version."""
+        return not self.version.startswith(_OF_PAGES)
 
     @property
     def key(self) -> str:
@@ -130,7 +136,7 @@ def _read_pages(org_id: int, ref: Ref, document: object) -> DataSource | None:
         return None
     for name, settings in sources.items():
         if isinstance(settings, dict):
-            source = _data_source(org_id, {**settings, "name": name}, f"pages:{_digest(settings)}")
+            source = _data_source(org_id, {**settings, "name": name}, f"{_OF_PAGES}{_digest(settings)}")
             if source is not None and _is(source, ref):
                 return source
     return None

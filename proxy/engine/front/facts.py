@@ -23,8 +23,8 @@ class Fact(Generic[T]):
 
 
 class Facts(Generic[K, T]):
-    """A fact holds for `seconds` from when it was asked for; a None, which may be a failure, for `doubt_seconds`. What is
-    forgotten while it is being asked for is not remembered: the answer may be from before.
+    """A fact holds for `seconds` from when it was asked for; a None, which may be a failure, for `doubt_seconds` from the
+    answer. What is forgotten while it is being asked for is not remembered: the answer may be from before.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, seconds: float, doubt_seconds: float = 1.0) -> None:
@@ -55,8 +55,8 @@ class Facts(Generic[K, T]):
         asked_at, forgotten = self._monotonic(), self._forgotten
         fact = await ask()
         if forgotten == self._forgotten:
-            seconds = self._doubt_seconds if fact.value is None else self._seconds
-            self._known[key] = (asked_at + min(seconds, self._seconds), fact.value)
+            doubted_until = self._monotonic() + min(self._doubt_seconds, self._seconds)  # a question may take longer
+            self._known[key] = (doubted_until if fact.value is None else asked_at + self._seconds, fact.value)
             self._known.move_to_end(key)
             if len(self._known) > _REMEMBER_AT_MOST:
                 self._known.popitem(last=False)

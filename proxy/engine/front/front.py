@@ -110,7 +110,7 @@ class Front:
         forgotten, what it changed unreachable, before the client knows.
         """
         match found:
-            case IdentityChanged():
+            case IdentityChanged() if not 400 <= status < 500:  # a wrong password changes nobody
                 self.callers.forget()
             case DashboardChanged():
                 self._public.forget()
@@ -121,6 +121,11 @@ class Front:
                 await self._edited(ref)
         if (not status or 300 <= status < 400) and _chooses_the_caller(incoming.query):
             self.callers.forget()  # the user has moved into another organisation, with all of their sessions
+
+    def configure(self, config: Config) -> None:
+        """Bring in a reloaded configuration: what is said for all sources. The section of Grafana is as it was."""
+        self._config = config
+        self.sources.configure(config)
 
     @property
     def caches_anything(self) -> bool:

@@ -26,11 +26,11 @@ from ..plan import Lookup
 from ..terms import Term, Terms
 from .asking import Asking
 from .facts import Fact, Facts
-from .sources import FrontSources
+from .sources import UNSEEN_MS, FrontSources
 from .visit import Visit
 
-_UNSEEN_MS = 60_000
-"""Nobody here may see a data source's version: so long may an edit that did not come through Millpond stay unnoticed."""
+_MOST_BODY_BYTES = 64 * 1024
+"""Of what anybody may send, and says no more than a range and a width."""
 
 
 class PublicDashboards:
@@ -60,7 +60,7 @@ class PublicDashboards:
             return Reason.PER_USER  # needless, perhaps refused, and perhaps handed on to the data source
         if media_type(incoming.headers) != JSON:  # none is a bad request to Grafana, too
             return Reason.CONTENT_TYPE
-        body = await incoming.read(self._sources.limits.max_body_bytes)
+        body = await incoming.read(min(_MOST_BODY_BYTES, self._sources.limits.max_body_bytes))
         if body is None or incoming.query:
             return Reason.BODY if body is None else Reason.PARAMETER
         query = public.read(body, now_ms=self._now_ms(), width_step=self._width_step)
@@ -116,7 +116,7 @@ class PublicDashboards:
     ) -> Lookup:
         incoming = visit.incoming
         terms = Terms(terms=tuple(Term(each.uid, each.generation, query.panel_ttl_ms) for each in settings))
-        call = Call(kind=Kind.QUERY, parts=query.parts, judge=public.judge, ttl_cap_ms=_UNSEEN_MS)
+        call = Call(kind=Kind.QUERY, parts=query.parts, judge=public.judge, ttl_cap_ms=UNSEEN_MS)
         told = visit.told
         states = [text for each in settings for text in (each.uid, each.generation)]
         return Lookup(

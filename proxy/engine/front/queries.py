@@ -28,7 +28,7 @@ from ..plan import Lookup
 from ..source import SourceRuntime
 from ..terms import Term, Terms
 from .directory import DataSource
-from .sources import FrontSources, names_the_user
+from .sources import FrontSources, cap_of, names_the_user
 from .units import Asked, Units
 from .visit import Visit
 
@@ -167,6 +167,7 @@ class _Making:
             kind=Kind.QUERY,
             parts=(*self.extra, *(part for unit in units for part in (b"%d" % len(unit.parts), *unit.parts))),
             judge=partial(_judge, ref_ids=ref_ids),
+            ttl_cap_ms=cap_of(sources),
         )
         return Lookup(
             call=call,

@@ -9,6 +9,7 @@ from re import Pattern
 from msgspec import structs
 
 from ...config.schema import Config, Duration, Source, Timeouts
+from ...core import paths
 from ...core.headers import HeaderRules
 from ...core.key import source_fingerprint
 from ...core.model import Call, Dialect, Pairs, Pass, Reason, Request, Route
@@ -33,6 +34,8 @@ _ASKED_MS = 5000
 """So long our own questions wait for Grafana: without an answer a call passes, which is slower than it was already."""
 
 _REMEMBERED = 1024
+UNSEEN_MS = 60_000
+"""So long an edit that did not come through Millpond may stay unnoticed."""
 _ANY_PATH = re.compile(".*", re.DOTALL)
 
 
@@ -89,7 +92,16 @@ class FrontSources:
         self._own_posts = {
             plugin: tuple(re.compile(each) for each in own) for plugin, own in grafana.cacheable_posts.items()
         }
-        # Every hit needs one, and there are few: of a data source's states, the present one.
+        self._remember_made()
+
+    def configure(self, config: Config) -> None:
+        self.config = config
+        self.limits = Limits.of(config)
+        self.grafana = replace(self.grafana, limits=self.limits)
+        self._remember_made()
+
+    def _remember_made(self) -> None:
+        """Every hit needs one, and there are few: of a data source's states, the present one."""
         self.asked_for_queries = lru_cache(maxsize=_REMEMBERED)(self._asked_for_queries)
         self.asked_for_resources = lru_cache(maxsize=_REMEMBERED)(self._asked_for_resources)
         self.proxied = lru_cache(maxsize=_REMEMBERED)(self._proxied)
@@ -126,7 +138,7 @@ class FrontSources:
         )
 
     def _asked_for_resources(self, source: DataSource, identity: Pairs, base_path: str) -> SourceRuntime:
-        read = partial(_read_resource, source_type=source.type, own=self._own_posts)
+        read = partial(_read_resource, source=source, own=self._own_posts)
         route = Route(name="resource", methods=frozenset(("GET", "POST")), path=_ANY_PATH, read=read)
         return self._runtime(
             "resources",
@@ -188,11 +200,19 @@ class FrontSources:
         return source_fingerprint(GRAFANA, way, self.config.grafana.url, *states)
 
 
-def _read_resource(request: Request, *, source_type: str, own: Mapping[str, Sequence[Pattern[str]]]) -> Call | Pass:
-    read = resources.read(request, source_type, own)
-    if isinstance(read, Call) and names_the_user((request.path.encode(), *read.parts)):
+def _read_resource(request: Request, *, source: DataSource, own: Mapping[str, Sequence[Pattern[str]]]) -> Call | Pass:
+    read = resources.read(request, source.type, own)
+    if isinstance(read, Pass):
+        return read
+    if names_the_user((paths.canonical(request.path).encode(), *read.parts)):
         return Pass(reason=Reason.PER_USER)
-    return read
+    cap_ms = cap_of((source,))
+    return read if cap_ms is None else replace(read, ttl_cap_ms=min(cap_ms, read.ttl_cap_ms or cap_ms))
+
+
+def cap_of(sources: Iterable[DataSource]) -> int | None:
+    """At most this long an answer is kept of a data source whose edits may stay unseen."""
+    return None if all(source.edits_are_seen for source in sources) else UNSEEN_MS
 
 
 def names_the_user(parts: Iterable[bytes]) -> bool:

@@ -24,7 +24,7 @@ from ..answers import from_stream, from_whole
 from ..exchange import Payload, Reply
 from ..fetch import OFF_THE_LOOP_BYTES
 from ..flight import Broken, Flights, Landed, Open, Whole
-from ..pipeline import Pipeline, reply_to
+from ..pipeline import Pipeline, is_said_to_one, reply_to
 from ..plan import Lookup
 from ..source import SourceRuntime
 
@@ -164,7 +164,7 @@ class Units:
                 landed.claimed = True
                 payload = from_stream(landed.response, landed.prefix, landed.chunks)
             case Whole():
-                if joined and landed.status != 200:  # said to another caller
+                if joined and is_said_to_one(landed):
                     return await self._pipeline.own_way(asked.source, asked.whole, Reason.STATUS)
                 body = await _in_thread_if(known.bodies, partial(_joined, asked.source, known, landed))
                 if body is None:

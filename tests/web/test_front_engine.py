@@ -129,7 +129,7 @@ async def test_its_failures_are_answered_in_json(failure: Reply | MillpondError,
     assert message in reply.body
 
 
-async def test_websockets_and_data_sources_are_not_its() -> None:
+async def test_websockets_and_data_sources_are_not_its_and_a_refused_handshake_is_heard_of() -> None:
     async def refuse(_: Seen, connection: Connection) -> None:
         await connection.send(answer(b"no", status="403 Forbidden"))
 
@@ -138,4 +138,4 @@ async def test_websockets_and_data_sources_are_not_its() -> None:
         upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: a")
         assert (await millpond.ask("/api/live/ws", *upgrade)).status == 403
         assert (await millpond.ask("/ds/nobody/x")).status == 404
-    assert (engine.asked, engine.heard) == ([], [])
+    assert (engine.asked, engine.heard) == ([], [("/api/live/ws", 403, Other())])

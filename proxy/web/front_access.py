@@ -116,7 +116,7 @@ class ByGrafana:
         else:
             uid, id_ = (source.uid, source.id) if source is not None else (segment, 0)
             needed = self._needed(caller.scopes, action)
-            may = permissions.allows_on_all if of_all else partial(permissions.allows, uid=uid, id=id_)
+            may = permissions.allows_on_all if of_all else partial(permissions.allows, uid=uid, number=id_)
             if not may(caller.scopes, needed):
                 raise forbidden(needed)
         if source is None:

@@ -59,6 +59,14 @@ async def test_everybody_shares_a_panels_answer(tmp_path: Path) -> None:
             assert (await asked(stand, other)).x_cache == "MISS"
 
 
+async def test_a_large_body_which_anybody_may_send_passes_unread(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        await publish(stand)
+        large = panel(padding="a" * 70_000)
+        for _ in range(2):
+            assert (await asked(stand, large)).headers["Cache-Status"] == "millpond; fwd=bypass; detail=body"
+
+
 @pytest.mark.parametrize("number", [2, 3], ids=["OAuth", "cookies"])
 async def test_what_a_visitor_brings_along_tells_his_answers_from_others(tmp_path: Path, number: int) -> None:
     """A data source that keeps cookies gets the visitor's, of a public dashboard too."""

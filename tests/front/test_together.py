@@ -27,6 +27,7 @@ REFUSED = (
 CROWD = (*SHARING * 4, *OF_THE_OTHER * 3, *REFUSED * 2)
 
 ONE = calls.ds_query(calls.query("prom", gate="river"))
+SEVERAL_FREE = calls.ds_query(calls.query("prom"), calls.query("prom", "down", ref_id="B"))
 SEVERAL = calls.ds_query(calls.query("prom", gate="river"), calls.query("prom", "down", ref_id="B"))
 
 
@@ -61,6 +62,31 @@ async def test_who_is_refused_when_it_comes_to_it_is_refused_alone(tmp_path: Pat
         assert len({answer.row()["execution"] for answer in arrived[1:]}) == 3  # each went his own way
         assert (await stand.ask(calls.asked("prom"), others[0].headers)).x_cache == "MISS"
         assert (await stand.ask(calls.asked("prom"), others[0].headers)).x_cache == "HIT"
+
+
+@pytest.mark.parametrize("call", [calls.asked("prom"), SEVERAL_FREE], ids=["one unit", "several"])
+async def test_a_page_that_one_is_shown_instead_of_an_answer_is_his_alone(tmp_path: Path, call: Call) -> None:
+    """A proxy before Grafana may ask for a log-in with status 200."""
+    async with standing(tmp_path) as stand:
+        people = {each.name: each for each in everybody(stand.world)}
+        first, others = people["viewer"], [people["admin"], people["editor"]]
+
+        async def logs_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.headers.get("Authorization") != first.headers["Authorization"]:
+                return await handler(request)
+            async with stand.world.behind("door"):
+                return web.Response(text="<html>Log in, viewer</html>", content_type="text/html")
+
+        stand.world.close_gate("door")
+        stand.faults["/api/ds/query"] = logs_in
+        asking = [asyncio.ensure_future(stand.ask(call, first.headers))]
+        await until(lambda: stand.world.gates["door"].waiting == 1)
+        asking += [asyncio.ensure_future(stand.ask(call, each.headers)) for each in others]
+        await until(lambda: stand.coalesced == len(others))
+        stand.world.open_gate("door")
+        shown, *answered = await asyncio.gather(*asking)
+        assert b"Log in, viewer" in shown.body
+        assert [answer.row()["org"] for answer in answered] == [1, 1]
 
 
 async def test_a_crowd_is_not_served_from_what_was_cleaned_while_it_waited(tmp_path: Path) -> None:

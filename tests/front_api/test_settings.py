@@ -8,21 +8,10 @@ import pytest
 from proxy.web import openapi
 from tests.servers.grafana.server import Grafana, basic
 from tests.servers.millpond import Millpond
+from tests.web.answer_fields import FIELDS
 
 from .place import ADMIN, CONFIG, Place, in_org, source_body, x_cache
 
-FIELDS: dict[str, type] = {
-    "message": str,
-    "dataSourceID": int,
-    "dataSourceUID": str,
-    "enabled": bool,
-    "useDefaultTTL": bool,
-    "ttlQueriesMs": int,
-    "ttlResourcesMs": int,
-    "defaultTTLMs": int,
-    "created": str,
-    "updated": str,
-}
 OPERATIONS: list[tuple[str, str, object, str]] = [
     ("GET", "", None, "Data source cache settings loaded"),
     ("POST", "", {}, "Data source cache settings updated"),

@@ -20,21 +20,10 @@ from proxy.settings.store import Edit
 from proxy.web.errors import json_errors
 
 from .admin_app import UID, Admin, admin
+from .answer_fields import FIELDS
 
 CACHE = f"/api/datasources/{UID}/cache"
 HEADERS = {"Authorization": "Bearer admin"}
-FIELDS: dict[str, type] = {
-    "message": str,
-    "dataSourceID": int,
-    "dataSourceUID": str,
-    "enabled": bool,
-    "useDefaultTTL": bool,
-    "ttlQueriesMs": int,
-    "ttlResourcesMs": int,
-    "defaultTTLMs": int,
-    "created": str,
-    "updated": str,
-}
 BODY = {
     "dataSourceID": 1,
     "dataSourceUID": UID,

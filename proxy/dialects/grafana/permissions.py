@@ -30,9 +30,9 @@ def parse(document: object) -> Scopes | None:
     return scopes
 
 
-def allows(permissions: Scopes, action: str, uid: str, id: int) -> bool:  # noqa: A002  # Grafana's word
-    """Whether the action is allowed on the data source; `id` is its number in the org, 0 where it is not known."""
-    return not _on(uid, id).isdisjoint(permissions.get(action, ()))
+def allows(permissions: Scopes, action: str, uid: str, number: int) -> bool:
+    """Whether the action is allowed on the data source; `number` is its id, 0 where it is not known."""
+    return not _on(uid, number).isdisjoint(permissions.get(action, ()))
 
 
 def allows_on_all(permissions: Scopes, action: str) -> bool:
@@ -56,6 +56,6 @@ def caching_action(permissions: Scopes, *, write: bool, known: bool | None = Non
 _ALL = frozenset({"*", "datasources:*", "datasources:uid:*", "datasources:id:*"})
 
 
-def _on(uid: str, id: int) -> frozenset[str]:  # noqa: A002  # Grafana's word
-    exact = {f"datasources:uid:{uid}"} | ({f"datasources:id:{id}"} if id > 0 else set())
+def _on(uid: str, number: int) -> frozenset[str]:
+    exact = {f"datasources:uid:{uid}"} | ({f"datasources:id:{number}"} if number > 0 else set())
     return _ALL | exact

@@ -171,8 +171,8 @@ def panels(*panels: dict[str, Any]) -> dict[int, frozenset[str]]:
     return dict(found.panels)
 
 
-def panel(id: int, source: object, *targets: dict[str, object]) -> dict[str, Any]:  # noqa: A002  # Grafana's word
-    return {"id": id, "type": "timeseries", "datasource": source, "targets": list(targets)}
+def panel(number: int, source: object, *targets: dict[str, object]) -> dict[str, Any]:
+    return {"id": number, "type": "timeseries", "datasource": source, "targets": list(targets)}
 
 
 def on(uid: str) -> dict[str, object]:
@@ -223,9 +223,9 @@ def test_an_id_given_twice_is_not_certain(count: int) -> None:
     assert panels({"id": 1, "type": "text"}, panel(1, None, on("u1"))) == {}
 
 
-def element(id: object, *queries: dict[str, object], kind: str = "Panel") -> dict[str, Any]:  # noqa: A002  # Grafana's
+def element(number: object, *queries: dict[str, object], kind: str = "Panel") -> dict[str, Any]:
     asked = [{"kind": "PanelQuery", "spec": {"refId": "A", "hidden": False, "query": query}} for query in queries]
-    return {"kind": kind, "spec": {"id": id, "data": {"kind": "QueryGroup", "spec": {"queries": asked}}}}
+    return {"kind": kind, "spec": {"id": number, "data": {"kind": "QueryGroup", "spec": {"queries": asked}}}}
 
 
 def test_the_second_schema() -> None:

@@ -1,6 +1,6 @@
 """What it starts with: two orgs, the same people in both, sources of many types, one uid in both orgs."""
 
-from .model import Flags
+from .model import Flags, Role
 from .world import World
 
 PASSWORD = "secret"
@@ -14,10 +14,11 @@ def default_world(flags: Flags, port: int) -> World:
     for name in ("Main Org.", "Other Org."):
         world.add_org(name)
     world.add_user("admin", "admin", {1: "Admin", 2: "Admin"}, is_admin=True)
-    for login, role in (("viewer", "Viewer"), ("editor", "Editor"), ("orgadmin", "Admin")):
-        world.add_user(login, PASSWORD, {1: role})  # type: ignore[dict-item]  # mypy joins the roles to str
-    for login, role in (("viewer2", "Viewer"), ("editor2", "Editor"), ("orgadmin2", "Admin")):
-        world.add_user(login, PASSWORD, {2: role})  # type: ignore[dict-item]  # mypy joins the roles to str
+    roles: dict[str, Role] = {"viewer": "Viewer", "editor": "Editor", "orgadmin": "Admin"}
+    for login, role in roles.items():
+        world.add_user(login, PASSWORD, {1: role})
+    for login, role in roles.items():
+        world.add_user(f"{login}2", PASSWORD, {2: role})
     world.add_user("both", PASSWORD, {1: "Viewer", 2: "Viewer"})
     world.add_user("nobody", PASSWORD, {1: "None"})
     for org_id in world.orgs:
